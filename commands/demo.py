@@ -1,0 +1,149 @@
+"""`opslayer demo`: watch one capability live its whole life on real data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from commands.context import context
+from commands.output import AsJson, duration, emit, say, show
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from flows.replay import Past, Step
+
+TOLD = ("alarm", "harm", "serve", "train", "failed")
+"""Outcomes worth a reader's eye among a window's verdicts."""
+
+
+@dataclass
+class Tally:
+    """What the replay came to so far."""
+
+    losses_with_loop: float = 0.0
+    losses_never: float = 0.0
+    rows: int = 0
+    windows: int = 0
+    release: int = 1
+
+    def add(self, step: Step) -> None:
+        """Count one window in."""
+        self.losses_with_loop += float(step.loop.sum())
+        self.losses_never += float(step.never.sum())
+        self.rows += len(step.loop)
+        self.windows += 1
+        self.release = step.release
+
+
+def demo(
+    capability: Annotated[str, Parameter(help="Any tabular capability with a past.")] = "bike-demand",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a capability's past in simulated time: logged, labelled late, watched, retrained."""
+    begun = time.monotonic()
+    here = context()
+    from flows.embedded import embed
+
+    folder = here.settings.root / "demo" / capability
+    tell = (lambda _: None) if as_json else say
+    tell(f"Reading the past of {capability}; everything of this demo lies in {folder}")
+    from flows.replay import prepare
+
+    past = prepare(capability, here.settings, folder)
+    embed(folder)
+    tell(_plan(past))
+    tally = _live(past, tell)
+    summary = _summary(past, tally, time.monotonic() - begun)
+    if as_json:
+        emit(summary)
+    else:
+        _tell_end(past, summary)
+
+
+def _plan(past: Past) -> str:
+    monitor, rules = past.capability.monitor, past.capability.retrain
+    return (
+        f"{len(past.rows):,} rows to live through in {past.end - past.start} windows of "
+        f"{duration(monitor.window)}, labels {duration(past.capability.labels.delay)} late, "
+        f"policy {rules.policy.value}. Starting Prefect inside this process (some seconds, once) …"
+    )
+
+
+def _live(past: Past, tell: Callable[[str], None]) -> Tally:
+    from flows.replay import live
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    tally = Tally()
+    # A heartbeat's thread is joined for a second at the end of each flow; a replay that dies is
+    # simply run again, so nobody needs its heartbeat.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        for step in live(past):
+            tell(_line(step, tally))
+            tally.add(step)
+    return tally
+
+
+def _line(step: Step, before: Tally) -> str:
+    """One window in one line: the two errors, and whatever happened."""
+    said = [
+        f"{verdict.kind.value}: {verdict.reason}"
+        for verdict in step.verdicts
+        if verdict.outcome in TOLD
+    ]
+    if step.release != before.release:
+        said.append(f"release {step.release}")
+    happened = " · ".join(said)
+    errors = f"error {mean(step.loop):8.4g}   never retrained {mean(step.never):8.4g}"
+    return f"{step.start:%Y-%m-%d}  {errors}  {happened}".rstrip()
+
+
+def mean(losses: NDArray[np.float64]) -> float:
+    """The mean loss; NaN for a window without labels."""
+    return float(losses.mean()) if len(losses) else float("nan")
+
+
+def _summary(past: Past, tally: Tally, seconds: float) -> dict[str, Any]:
+    ledger, name = past.stores.ledger, past.capability.name
+    rows = max(1, tally.rows)
+    return {
+        "error_with_loop": tally.losses_with_loop / rows,
+        "error_never": tally.losses_never / rows,
+        # The first training is what "never retrained" has too.
+        "trainings": len(ledger.versions.all(name)) - 1,
+        "windows": tally.windows,
+        "releases": [
+            {"number": release.number, "at": release.at, "by": release.by, "reason": release.reason}
+            for release in ledger.releases.all(name)
+        ],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _tell_end(past: Past, summary: dict[str, Any]) -> None:
+    show(summary["releases"], False, "Releases, and why each happened")
+    saved = 1 - summary["error_with_loop"] / summary["error_never"]
+    rows = [
+        {"": "error with the loop", "value": summary["error_with_loop"]},
+        {"": "error had nobody retrained", "value": summary["error_never"]},
+        {"": "error saved", "value": f"{saved:.1%}"},
+        {"": "trainings spent", "value": summary["trainings"]},
+        {"": "trainings of retraining every window", "value": summary["windows"]},
+        {"": "seconds", "value": summary["seconds"]},
+    ]
+    show(rows, False, f"{past.capability.name} over {summary['windows']} windows")
+    home = past.stores.reports.root.parent
+    say(
+        f"Where to look next (OPSLAYER_HOME={home}):\n"
+        f"  drift and validation pages   {home / 'reports' / past.capability.name}\n"
+        f"  releases and their reasons   OPSLAYER_HOME={home} opslayer release list "
+        f"{past.capability.name}\n"
+        f"  every training               mlflow ui --backend-store-uri {past.stores.models.tracking_uri}\n"
+        f"  every run                    PREFECT_HOME={home / 'prefect'} prefect server start"
+    )

@@ -1,0 +1,180 @@
+"""`opslayer release`: what serves, what served, and who decided it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from commands.context import Context, context
+from commands.output import AsJson, emit, show
+
+if TYPE_CHECKING:
+    from opslayer.records import Release, Verdict
+
+app = App(name="release", help="List, show, promote and roll back releases.")
+
+
+def _user() -> str:
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number and no name
+        return f"user {os.getuid()}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who decides, and why."""
+
+    reason: str
+    """Why, in your own words; kept with the release."""
+
+    by: Annotated[str | None, Parameter(show_default=False)] = None
+    """Who decides; the user of this machine without it."""
+
+    @property
+    def name(self) -> str:
+        """The name that the release will carry."""
+        return _user() if self.by is None else self.by
+
+
+@app.command(name="list")
+def list_(capability: str, as_json: AsJson = False) -> None:
+    """List a capability's releases, oldest first; the last one serves.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    """
+    here = context()
+    releases = here.stores.ledger.releases.all(here.capability(capability).name)
+    columns = ("number", "at", "champion", "by", "reason")
+    rows = [_row(release) for release in releases]
+    show(rows, as_json, f"Releases of {capability}", columns, "nothing was released yet")
+
+
+@app.command(name="show")
+def show_(capability: str, number: int | None = None, as_json: AsJson = False) -> None:
+    """Show one release and every verdict it rests on.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    number
+        The release's number; the newest without it.
+    """
+    here = context()
+    release = _find(here, capability, number)
+    evidence = _evidence(here, release)
+    if as_json:
+        emit({**_row(release), "evidence": [_dump(verdict) for verdict in evidence]})
+        return
+    fields = [{"": name.replace("_", " "), "value": value} for name, value in _row(release).items()]
+    show(fields, False, f"Release {release.number} of {capability}")
+    columns = ("kind", "outcome", "reason", "error_rate", "numbers")
+    for verdict in evidence:
+        show([_dump(verdict)], False, f"It rests on {verdict.about}", columns)
+
+
+@app.command
+def promote(
+    capability: str,
+    version: int,
+    *,
+    person: Person,
+    parent: int | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a registered model version the champion, as a person's decision.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    version
+        Number of the registered model version.
+    parent
+        The release you looked at when you decided; refused if another one serves by now.
+    """
+    from opslayer.steps.promote import Promotion
+    from opslayer.steps.promote import promote as step
+
+    here = context()
+    declared = here.capability(capability)
+    newest = here.stores.ledger.releases.newest(capability)
+    serving = newest.number if newest else 0
+    decision = Promotion(
+        parent=serving if parent is None else parent,
+        by=person.name,
+        reason=person.reason,
+        cause=None,
+        evidence=(),
+        at=datetime.now(UTC),
+    )
+    _tell(step(declared, version, here.stores, decision), as_json)
+
+
+@app.command
+def rollback(
+    capability: str, *, person: Person, to: int | None = None, as_json: AsJson = False
+) -> None:
+    """Serve again what an earlier release served, as a new release.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    to
+        Number of the release to serve again; the newest one's parent without it.
+    """
+    from opslayer.steps.promote import Rollback
+    from opslayer.steps.promote import rollback as step
+
+    here = context()
+    decision = Rollback(by=person.name, reason=person.reason, at=datetime.now(UTC), to=to)
+    _tell(step(here.capability(capability), here.stores, decision), as_json)
+
+
+def _tell(release: Release, as_json: bool) -> None:
+    if as_json:
+        emit(_row(release))
+    else:
+        columns = ("number", "at", "champion", "by", "reason")
+        show([_row(release)], False, f"{release.capability} is served by", columns)
+
+
+def _find(here: Context, capability: str, number: int | None) -> Release:
+    from opslayer.errors import NotFound
+
+    releases = here.stores.ledger.releases
+    name = here.capability(capability).name
+    if number is not None:
+        return releases.get(name, number)
+    newest = releases.newest(name)
+    if newest is None:
+        raise NotFound(f"{name} has no release yet: `opslayer run train_model {name}` makes one")
+    return newest
+
+
+def _evidence(here: Context, release: Release) -> list[Verdict]:
+    from opslayer.records import VerdictKind, digest_of
+
+    own = digest_of(release.capability, VerdictKind.PROMOTION, f"release {release.number}")
+    found = (here.stores.ledger.verdicts.get(id) for id in (own, *release.evidence))
+    return [verdict for verdict in found if verdict is not None]
+
+
+def _row(release: Release) -> dict[str, Any]:
+    return {**_dump(release), "champion": release.champion.name}
+
+
+def _dump(record: Release | Verdict) -> dict[str, Any]:
+    return record.model_dump()

@@ -1,0 +1,100 @@
+"""Keep services running: start each in its own process group, start it again when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE = 10.0
+"""Seconds a service gets to stop by itself."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two starts of a service that dies at once, at most."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process to keep running."""
+
+    name: str
+    command: Sequence[str]
+    address: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Running:
+    """A service, its process, and when it may be started again."""
+
+    service: Service
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    next_start: float = 0.0
+
+    def start(self) -> None:
+        """Start the process in a group of its own, its output appended to its log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own commands
+                self.service.command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.service.environment},
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    def tend(self, now: float, tell: Callable[[str], None]) -> None:
+        """Start it if it is not running and its pause is over."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        if self.process is not None and self.next_start <= 0:
+            pause = min(LONGEST_PAUSE, 2.0 ** min(self.starts - 1, 5))
+            code = self.process.returncode
+            tell(f"{self.service.name} ended with {code}; again in {pause:g} s (log: {self.log})")
+            self.next_start = now + pause
+        if now >= self.next_start:
+            self.next_start = 0.0
+            self.start()
+
+    def stop(self, deadline: float) -> None:
+        """Ask the whole group to stop, then make it."""
+        if self.process is None:
+            return
+        _signal_group(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal_group(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        _signal_group(self.process.pid, signal.SIGKILL)  # children that outlived their parent
+
+
+def supervise(
+    services: Sequence[Service], logs: Path, stop: Callable[[], bool], tell: Callable[[str], None]
+) -> None:
+    """Keep every service running until `stop` says so; then stop all, the last started first."""
+    logs.mkdir(parents=True, exist_ok=True)
+    running = [Running(service, logs / f"{service.name}.log") for service in services]
+    try:
+        while not stop():
+            for one in running:
+                one.tend(time.monotonic(), tell)
+            time.sleep(0.2)
+    finally:
+        deadline = time.monotonic() + PATIENCE
+        for one in reversed(running):
+            one.stop(deadline)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass  # the group has gone already, which is what was asked for

@@ -1,0 +1,79 @@
+"""`opslayer up`: the Prefect server, its worker and relay, and MLflow, kept running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from commands.context import Context, context
+from commands.output import say
+from commands.supervisor import Service, supervise
+from opslayer.errors import Refused
+
+HOST = "127.0.0.1"
+"""Loopback alone: none of these services asks who calls."""
+
+
+def up(
+    *,
+    prefect_port: Annotated[int, Parameter(help="Port of the Prefect server and its pages.")] = 4200,
+    mlflow_port: Annotated[int, Parameter(help="Port of MLflow's pages.")] = 5000,
+) -> None:
+    """Start every service on this machine and keep it running until Ctrl-C."""
+    here = context()
+    here.capabilities()  # a broken file is told before anything starts
+    _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    server, others = services(here, prefect_port, mlflow_port)
+    for service in (server, *others):
+        say(f"{service.name:8} {service.address}")
+    logs = here.settings.root / "logs"
+    say(f"logs     {logs}\nCtrl-C stops everything")
+    supervise([server, *others], logs, stopped.is_set, say)
+
+
+def services(here: Context, prefect_port: int, mlflow_port: int) -> tuple[Service, list[Service]]:
+    """The Prefect server, and all that lives beside it."""
+    root, stores = here.settings.root, here.stores
+    api = f"http://{HOST}:{prefect_port}/api"
+    own = {
+        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(root / "prefect")),
+        "PREFECT_SERVER_API_HOST": HOST,
+        # The page calls the port named here; `--port` alone would leave it calling 4200.
+        "PREFECT_SERVER_API_PORT": str(prefect_port),
+        "PREFECT_API_URL": api,
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+    }
+    python = sys.executable
+    server = Service(
+        "prefect", [python, "-m", "prefect", "server", "start"], api.removesuffix("/api"), own
+    )
+    wait = [python, "-m", "commands.after", f"{api}/health"]
+    mlflow = [python, "-m", "mlflow", "server", "--host", HOST, "--port", str(mlflow_port)]
+    return server, [
+        Service("worker", [*wait, "flows.deployments"], "runs what the schedules ask for", own),
+        Service("relay", [*wait, "flows.relay"], "rings for causes that wait", own),
+        Service(
+            "mlflow",
+            [*mlflow, "--backend-store-uri", stores.models.tracking_uri, "--workers", "1"],
+            f"http://{HOST}:{mlflow_port}",
+        ),
+    ]
+
+
+def _need_free(ports: dict[str, int]) -> None:
+    taken = []
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                taken.append(f"port {port} is taken: choose another with --{name}-port")
+    if taken:
+        raise Refused("\n".join(taken))

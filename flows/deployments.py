@@ -1,0 +1,86 @@
+"""When flows run on a Prefect server: a schedule to watch, and a trigger to retrain.
+
+`python -m flows.deployments` registers them for every capability and runs what the server asks
+for, each run in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import serve
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import DeploymentEventTrigger
+from prefect.schedules import Cron
+
+from flows.retrain_model import retrain_model
+from flows.train_model import train_model
+from flows.watch_production import CAUSE_OPENED, watch_production
+from opslayer.capability import PREDICTORS, Capability
+from opslayer.configuration import load_all
+from opslayer.settings import Settings
+
+AT_ONCE = 2
+"""Flow runs at once on one worker: a training keeps both cores of a small machine busy."""
+
+
+def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
+    """The three deployments of every capability that can be trained."""
+    trainable = [capability for capability in capabilities if capability.kind in PREDICTORS]
+    return [
+        deployment
+        for capability in trainable
+        for deployment in (watching(capability), retraining(capability), training(capability))
+    ]
+
+
+def watching(capability: Capability) -> RunnerDeployment:
+    """Watch production on the capability's own schedule, in UTC."""
+    return watch_production.to_deployment(
+        name=capability.name,
+        # Without a slug, Prefect makes a new schedule each time the cron expression changes.
+        schedules=[Cron(capability.monitor.schedule, timezone="UTC", slug="watch")],
+        parameters={"capability": capability.name},
+        concurrency_limit=1,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def retraining(capability: Capability) -> RunnerDeployment:
+    """Retrain when a cause was opened. No limit on runs: the cause's claim in the ledger is one,
+    and a run that Prefect believes alive would keep every later one from starting."""
+    return retrain_model.to_deployment(
+        name=capability.name,
+        triggers=[
+            DeploymentEventTrigger(
+                name=f"retrain {capability.name}",
+                expect={CAUSE_OPENED},
+                match={"prefect.resource.id": f"opslayer.capability.{capability.name}"},
+                parameters={"capability": capability.name, "cause": "{{ event.payload.cause }}"},
+            )
+        ],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def training(capability: Capability) -> RunnerDeployment:
+    """Train when a person asks, from the server's own page too."""
+    return train_model.to_deployment(
+        name=capability.name,
+        parameters={"capability": capability.name},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def main() -> None:
+    """Register every deployment and run what the server asks for, until stopped."""
+    serve(
+        *deployments(load_all(Settings().configs)),
+        limit=AT_ONCE,
+        pause_on_shutdown=False,  # a worker that restarts must not stop the schedules
+        print_starting_message=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

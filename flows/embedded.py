@@ -1,0 +1,24 @@
+"""Prefect inside this process, with nothing to set up: its database below the data folder.
+
+Call `embed` before anything imports Prefect. Where PREFECT_API_URL names a server, that server is
+used and nothing here changes it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def embed(root: Path, *, quiet: bool = True) -> None:
+    """Point Prefect at a folder of ours unless the machine points it elsewhere.
+
+    `quiet` keeps its log lines off the terminal (they are still on the run's page).
+    """
+    if "PREFECT_API_URL" not in os.environ:
+        os.environ.setdefault("PREFECT_HOME", str(root / "prefect"))
+    # A cold start on two busy cores was seen to take 20 s; Prefect itself gives up at 20.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")
+    if quiet:
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")

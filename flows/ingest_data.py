@@ -1,0 +1,21 @@
+"""Take in what is new: from every source and from the interaction log; then tag it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.ground import ground, moment, refusing
+from opslayer.steps.ingest import Ingested
+from tasks import loop
+
+
+@flow(name="ingest_data", flow_run_name="{capability}")
+@refusing
+def ingest_data(capability: str, as_of: datetime | None = None) -> Ingested:
+    """Ingest and tag; returns what was stored, skipped, quarantined and refused."""
+    here, now = ground(capability), moment(as_of)
+    taken = loop.ingest(here.capability, here.stores, now)
+    loop.tag(here.capability, here.stores, now)
+    return taken

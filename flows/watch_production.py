@@ -1,0 +1,78 @@
+"""Watch one capability: what changed, whether it hurt, what to do; and start what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect import flow
+from prefect.events import emit_event
+from prefect.runtime import deployment
+
+from flows.ground import Ground, ground, moment, refusing
+from flows.retrain_model import retrain_model
+from opslayer.errors import NotFound
+from opslayer.records import Cause, Verdict, VerdictKind
+from opslayer.steps.waiting import waiting
+from tasks import artifacts, loop
+
+CAUSE_OPENED = "opslayer.cause.opened"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one run saw and started."""
+
+    verdicts: tuple[Verdict, ...]
+    causes: tuple[Cause, ...]
+
+
+@flow(name="watch_production", flow_run_name="{capability}")
+@refusing
+def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
+    """Take in what is new, judge every window that is due, decide, report, retrain if it pays."""
+    here, now = ground(capability), moment(as_of)
+    need_release(here)
+    loop.follow(here.capability, here.stores)
+    loop.ingest(here.capability, here.stores, now)
+    loop.tag(here.capability, here.stores, now)
+    judged = loop.monitor(here.capability, here.stores, now)
+    decided = loop.decide(here.capability, here.stores, now)
+    verdicts = (*judged, *decided.verdicts)
+    pages = loop.report(here.capability, here.stores, verdicts)
+    show(capability, verdicts, pages)
+    return Watched(verdicts, tuple(start(here, cause) for cause in waiting(*here)))
+
+
+def need_release(here: Ground) -> None:
+    """There is nothing to watch before a first release; raises NotFound with the way out."""
+    name = here.capability.name
+    if here.stores.ledger.releases.newest(name) is None:
+        raise NotFound(f"{name} has no release to watch yet: opslayer run train_model {name}")
+
+
+def start(here: Ground, cause: Cause) -> Cause:
+    """Ring for a retrain where a Prefect server deployed us; run it at once where none did.
+
+    A lost ring loses nothing: the cause stays open in the ledger, and the next run rings again.
+    """
+    name = here.capability.name
+    if deployment.id is None:
+        retrain_model(name, cause.id, return_state=True)
+    else:
+        emit_event(
+            CAUSE_OPENED,
+            resource={"prefect.resource.id": f"opslayer.capability.{name}"},
+            payload={"capability": name, "cause": cause.id},
+        )
+    return cause
+
+
+def show(capability: str, verdicts: Sequence[Verdict], pages: dict[str, str]) -> None:
+    """Put verdicts, drift and the pages' addresses on the run's page."""
+    artifacts.show_verdicts(capability, verdicts)
+    artifacts.show_links(capability, pages)
+    for verdict in verdicts:
+        if verdict.kind is VerdictKind.ALARM:
+            artifacts.show_drift(capability, verdict)

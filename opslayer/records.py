@@ -1,0 +1,257 @@
+"""The frozen values that cross walls. Every time is timezone-aware UTC.
+
+`event_time` says when a fact was true, `known_time` when we learnt it; any view "as known at T"
+keeps the facts whose `known_time` is at or before T, so the order of arrival never changes it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+Time = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Value = str | bool | int | float | None
+
+
+class Record(BaseModel):
+    """Immutable and closed: an unknown field is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Interaction(Record):
+    """One answered call. `input` and `output` hold what guards left, never what they removed."""
+
+    id: str
+    capability: str
+    subject: str | None = None
+    """The subject's keyed hash, never the subject."""
+    event_time: Time
+    input: dict[str, Any]
+    output: dict[str, Any]
+    """For a predictor `{"value": …}`, with `"probabilities": {class: p}` where it has them."""
+    variant: str
+    release: int
+    guards: tuple[str, ...] = ()
+    latency_ms: float = 0.0
+    cost: float = 0.0
+
+
+class FeedbackKind(StrEnum):
+    """What was said later about an interaction."""
+
+    THUMB = "thumb"
+    CORRECTION = "correction"
+    TRUE_VALUE = "true_value"
+    CLICK = "click"
+
+
+class Feedback(Record):
+    """Anything said later about an interaction by its id; the interaction may arrive after it."""
+
+    id: str
+    capability: str
+    interaction_id: str
+    kind: FeedbackKind
+    value: Value
+    event_time: Time
+    known_time: Time
+    by: str = "application"
+
+
+class TagSource(StrEnum):
+    """Who made a tag."""
+
+    OUTCOME = "outcome"
+    EXPERT = "expert"
+    CROWD = "crowd"
+    MODEL = "model"
+    RULE = "rule"
+
+    @property
+    def rank(self) -> int:
+        """A label is resolved among the tags of the highest rank alone (outcome wins)."""
+        return {"outcome": 3, "expert": 2, "crowd": 1, "model": 0, "rule": 0}[self.value]
+
+
+class Tag(Record):
+    """A statement about one row: its target value, who says so and how surely (0 to 1)."""
+
+    id: str
+    row_id: str
+    value: Value
+    source: TagSource
+    by: str
+    confidence: Annotated[float, Field(gt=0, le=1)]
+    event_time: Time
+    known_time: Time
+    supersedes: str | None = None
+
+
+class Label(Record):
+    """The training target of one row, resolved from the tags known by some moment."""
+
+    row_id: str
+    value: Value
+    event_time: Time
+    known_time: Time
+    source: TagSource
+    confidence: float
+
+
+class Variant(Record):
+    """One thing that can answer: a registered model version or a constant rule."""
+
+    name: str
+    """`model-3` for version 3 of the capability's registered model, `constant` for the rule."""
+    model_version: int | None = None
+    weight: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Release(Record):
+    """What serves a capability from `at` on. Number N+1 names N as its parent; 0 is "nothing"."""
+
+    capability: str
+    number: Annotated[int, Field(ge=1)]
+    parent: Annotated[int, Field(ge=0)]
+    at: Time
+    by: str
+    """`loop`, or the name of the person who decided."""
+    reason: str
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    cause: str | None = None
+    """A cause leads to one release at most."""
+    evidence: tuple[str, ...] = ()
+    """Ids of the verdicts it rests on."""
+
+    @property
+    def champion(self) -> Variant:
+        """The variant with the most weight; the first of equals."""
+        return max(self.variants, key=lambda variant: variant.weight)
+
+
+class Recipe(StrEnum):
+    """Which labelled rows a snapshot holds."""
+
+    ALL = "all"
+    """All labelled history before the held-back rows."""
+    LAST = "last"
+    """The newest rows before the held-back ones, as many as the first training had."""
+    EXAM = "exam"
+    """The held-back rows: the newest whole blocks, which no model of this training saw."""
+
+
+class Snapshot(Record):
+    """An immutable set of labelled rows, named by its content."""
+
+    capability: str
+    digest: str
+    """SHA-256 over the rows' canonical bytes; see `opslayer.steps.snapshot`."""
+    recipe: Recipe
+    as_of: Time
+    """Only labels with known_time <= as_of are in it."""
+    since: Time
+    """First event_time in it."""
+    until: Time
+    """First event_time after it: for a training snapshot the start of its exam."""
+    rows: int
+    columns: tuple[str, ...]
+    """Input columns, in the order in which they are hashed and learnt from."""
+
+
+class Version(Record):
+    """One trained and registered model version."""
+
+    capability: str
+    version: Annotated[int, Field(ge=1)]
+    run_id: str
+    """The MLflow run that trained it."""
+    recipe: Recipe
+    snapshot: str
+    """Digest of its training snapshot."""
+    exam: str
+    """Digest of the held-back snapshot it was judged on."""
+    cut: Time
+    """First event_time not in its training: rows from here on judge it fairly."""
+    trained_at: Time
+    cause: str
+    manifest: dict[str, str]
+    """SHA-256 of every file of the model, by path; checked before each load."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class VerdictKind(StrEnum):
+    """What was judged."""
+
+    INGEST = "ingest"
+    VALIDATION = "validation"
+    ALARM = "alarm"
+    HARM = "harm"
+    QUALITY = "quality"
+    POLICY = "policy"
+    GATE = "gate"
+    PROMOTION = "promotion"
+
+
+class Verdict(Record):
+    """The outcome of one judgement with every number it rests on.
+
+    `about` says what was judged (a window's end, a snapshot digest); a second verdict of the same
+    kind about the same thing is the same verdict, so that a step run twice judges once.
+    """
+
+    capability: str
+    kind: VerdictKind
+    about: str
+    outcome: str
+    """One word: `passed`, `failed`, `alarm`, `quiet`, `harm`, `no_harm`, `promote`, `wait`, …"""
+    reason: str
+    """One sentence for a person."""
+    at: Time
+    numbers: dict[str, Any] = Field(default_factory=dict)
+    error_rate: float | None = None
+    """The stated rate at which this outcome is wrong when nothing is, where one is stated."""
+    cause: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Derived from what was judged, never from when or by which attempt."""
+        return digest_of(self.capability, self.kind, self.about)
+
+
+class CauseKind(StrEnum):
+    """Why a retrain runs."""
+
+    HARM = "harm"
+    SCHEDULE = "schedule"
+    PERSON = "person"
+
+
+class Cause(Record):
+    """That for which a retrain runs: one run per cause, ever.
+
+    `about` says what happened (the window, the policy's version, the training windows wanted),
+    never an attempt, a wall-clock time or a schedule's id; so two deliveries are one cause.
+    """
+
+    capability: str
+    kind: CauseKind
+    about: str
+    at: Time
+    by: str = "loop"
+    recipes: tuple[Recipe, ...] = (Recipe.ALL,)
+    """The training snapshots to fit, one model each."""
+
+    @property
+    def id(self) -> str:
+        """Equal for equal happenings."""
+        return digest_of(self.capability, self.kind, self.about)
+
+
+def digest_of(*parts: object) -> str:
+    """A short content id: 16 hex digits of SHA-256 over the parts, unambiguously joined."""
+    return sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:16]

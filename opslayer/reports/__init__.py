@@ -1,0 +1,1 @@
+"""Pages a reviewer reads: whole files that open offline, without script, in light and dark."""

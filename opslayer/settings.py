@@ -1,0 +1,45 @@
+"""Where this machine keeps things: the `OPSLAYER_*` environment, read once at the edge.
+
+Steps and stores never read the environment; they are handed `Stores`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The machine's settings. With nothing set: SQLite and folders under `./.opslayer`."""
+
+    model_config = SettingsConfigDict(env_prefix="OPSLAYER_", frozen=True)
+
+    home: Path = Path(".opslayer")
+    configs: Path = Path("configs")
+    database_url: str | None = None
+    lake_url: str | None = None
+    mlflow_url: str | None = None
+    secret: SecretStr | None = None
+    admin_key: SecretStr | None = None
+
+    @property
+    def root(self) -> Path:
+        """The data folder as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the ledger and the interaction log."""
+        return self.database_url or f"sqlite:///{self.root / 'opslayer.db'}"
+
+    @property
+    def lake(self) -> str:
+        """The folder or `s3://` address below which every Delta table lies."""
+        return self.lake_url or str(self.root / "lake")
+
+    @property
+    def tracking(self) -> str:
+        """The MLflow tracking and registry URI; its own database, never ours."""
+        return self.mlflow_url or f"sqlite:///{self.root / 'mlflow.db'}"

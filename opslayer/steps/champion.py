@@ -1,0 +1,23 @@
+"""Who serves a capability now, as a version that can be loaded."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from opslayer.capability import Capability
+from opslayer.records import Version
+from opslayer.stores import Stores
+from opslayer.windows import window_index
+
+
+def champion(capability: Capability, stores: Stores) -> Version | None:
+    """The newest release's champion; None before the first release or for a constant rule."""
+    release = stores.ledger.releases.newest(capability.name)
+    if release is None or release.champion.model_version is None:
+        return None
+    return stores.ledger.versions.get(capability.name, release.champion.model_version)
+
+
+def first_window_after(cut: datetime, width: timedelta) -> int:
+    """The first whole window that holds no row from before `cut`: the first that judges fairly."""
+    return window_index(cut - timedelta(microseconds=1), width) + 1

@@ -1,0 +1,171 @@
+"""Decide what to do about what was watched: serve another version, train, or leave it be.
+
+The policy itself is pure (`opslayer.judgement.policy`). What it saw, what it said and what it
+remembers are in one verdict of the ledger, so every decision can be read and replayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opslayer.capability import Capability
+from opslayer.records import Cause, CauseKind, Verdict, VerdictKind
+from opslayer.steps.memory import Memory, decided_windows, recall
+from opslayer.steps.observe import Observed, Span, observe
+from opslayer.steps.promote import Promotion, promote
+from opslayer.stores import Stores
+from opslayer.windows import window_bounds, window_index
+
+if TYPE_CHECKING:
+    from opslayer.judgement.policy import Decision, Facts
+
+COMPARED = 3
+"""Newest labelled windows on which the pool competes: `r` of DECISIONS section 1."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What came of one run: the verdicts, and the cause to train for, if any."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Where and when a decision is made, and the labelled window it is about."""
+
+    capability: Capability
+    stores: Stores
+    as_of: datetime
+    window: int
+
+
+def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
+    """Let the policy speak about every measured window it has not spoken about.
+
+    Only what it says about the newest is acted on: after a gap in watching, the older windows
+    bring the policy's memory up to date.
+    """
+    windows = undecided(capability, stores)
+    verdicts: list[Verdict] = []
+    cause = None
+    for window in windows:
+        occasion = Occasion(capability, stores, as_of, window)
+        memory = recall(capability, stores)
+        if memory is None:
+            break
+        decision = _ask(occasion, memory)
+        if window == windows[-1]:
+            cause = _act(occasion, decision)
+        verdicts.append(_record(occasion, memory, decision))
+    return Decided(tuple(verdicts), cause)
+
+
+def undecided(capability: Capability, stores: Stores) -> list[int]:
+    """Measured windows newer than the last one the policy spoke about, oldest first."""
+    measured = stores.ledger.verdicts.list(capability.name, VerdictKind.QUALITY)
+    newest = max(decided_windows(capability, stores), default=-1)
+    windows = {v.numbers["window"] for v in measured if v.outcome == "measured"}
+    return sorted(window for window in windows if window > newest)
+
+
+def _ask(occasion: Occasion, memory: Memory) -> Decision:
+    from opslayer.judgement import policy
+
+    return policy.decide(memory.state, facts(occasion, memory), occasion.capability.retrain)
+
+
+def facts(occasion: Occasion, memory: Memory) -> Facts:
+    """What the policy is told: each pool member's losses on rows it was not trained on."""
+    from opslayer.judgement.policy import Facts
+
+    width = occasion.capability.monitor.window
+    span = Span(
+        window_bounds(occasion.window - COMPARED + 1, width)[0],
+        window_bounds(occasion.window, width)[1],
+    )
+    rows = observe(occasion.capability, occasion.stores, span, occasion.as_of).labelled
+    index = np.array([window_index(moment, width) for moment in rows.event_time], dtype=int)
+    return Facts(
+        window=max(occasion.window, window_index(occasion.as_of, width) - 1),
+        labelled=occasion.window,
+        losses=_losses(occasion, memory, rows, index),
+        rows_per_window=len(rows) / max(1, len(set(index.tolist()))),
+    )
+
+
+def _losses(
+    occasion: Occasion, memory: Memory, rows: Observed, index: np.ndarray
+) -> dict[int, dict[int, np.ndarray]]:
+    from opslayer.judgement.losses import row_losses
+    from opslayer.steps.predict import score
+
+    name, truth = occasion.capability.name, rows.label.to_numpy()
+    losses: dict[int, dict[int, np.ndarray]] = {}
+    for member in memory.state.pool if len(rows) else ():
+        version = occasion.stores.ledger.versions.get(name, member.version)
+        said = score(occasion.capability, version, rows.features, occasion.stores).values
+        loss = row_losses(truth, said, occasion.capability.kind, memory.scale)
+        fair = sorted({k for k in index.tolist() if k >= member.cut})
+        losses[member.version] = {k: loss[index == k] for k in fair}
+    return losses
+
+
+def _act(occasion: Occasion, decision: Decision) -> Cause | None:
+    if decision.serve is not None:
+        _serve(occasion, decision.serve, decision.outcome.reason)
+    if not decision.train:
+        return None
+    rules = occasion.capability.retrain
+    cause = Cause(
+        capability=occasion.capability.name,
+        kind=CauseKind(decision.because),
+        about=f"window {occasion.window} under policy {rules.policy.value}",
+        at=occasion.as_of,
+        recipes=decision.train,
+    )
+    occasion.stores.ledger.causes.open(cause)
+    return cause
+
+
+def _serve(occasion: Occasion, version: int, reason: str) -> None:
+    """A free move: an older version does better on labels that neither was trained on."""
+    stores, name = occasion.stores, occasion.capability.name
+    current = stores.ledger.releases.newest(name)
+    move = Promotion(
+        parent=current.number if current else 0,
+        by="loop",
+        reason=reason,
+        cause=f"move in window {occasion.window}",
+        evidence=(_verdict(occasion, "serve", reason).id,),
+        at=occasion.as_of,
+    )
+    promote(occasion.capability, version, stores, move)
+
+
+def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict:
+    outcome = decision.outcome
+    verdict = _verdict(occasion, outcome.outcome, outcome.reason)
+    numbers = {
+        **outcome.numbers,
+        **Memory(decision.state, memory.scale).numbers(),
+        "window": occasion.window,
+    }
+    full = verdict.model_copy(update={"numbers": numbers, "error_rate": outcome.error_rate})
+    return occasion.stores.ledger.verdicts.record(full)
+
+
+def _verdict(occasion: Occasion, outcome: str, reason: str) -> Verdict:
+    return Verdict(
+        capability=occasion.capability.name,
+        kind=VerdictKind.POLICY,
+        about=f"window {occasion.window}",
+        outcome=outcome,
+        reason=reason,
+        at=occasion.as_of,
+    )

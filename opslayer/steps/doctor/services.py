@@ -1,0 +1,74 @@
+"""The Prefect server, where one is named: is it there, and does it know our capabilities?"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from opslayer.steps.doctor.check import Check, Finding, Health, Installation
+
+PATIENCE = 3
+"""Seconds to wait for an answer."""
+PAGE = 200
+"""Deployments that Prefect lists at once, its own limit."""
+
+
+def _prefect(installation: Installation) -> Iterator[Finding]:
+    url = installation.environment.get("PREFECT_API_URL", "")
+    if not url:
+        return
+    try:
+        _ask(installation, "/health")
+        deployed = _deployed(installation)
+    except (URLError, ValueError, OSError) as error:
+        found = f"the Prefect server at {url} does not answer ({error})"
+        way_out = "start it (opslayer up), or unset PREFECT_API_URL to run without a server"
+        yield Finding("prefect", Health.FAILURE, found, way_out)
+        return
+    for capability in installation.capabilities:
+        if capability.name not in deployed:
+            found = f"{capability.name} has no deployment on the Prefect server, so nothing runs it"
+            yield Finding("prefect", Health.WARNING, found, "opslayer up")
+
+
+def _deployed(installation: Installation) -> set[str]:
+    """The capabilities that some deployment's parameters name."""
+    names: set[str] = set()
+    offset = 0
+    while True:
+        body = {"limit": PAGE, "offset": offset}
+        page = _ask(installation, "/deployments/filter", body)
+        names |= {str((one.get("parameters") or {}).get("capability")) for one in page}
+        offset += PAGE
+        if len(page) < PAGE:
+            return names
+
+
+def _ask(installation: Installation, path: str, body: dict[str, Any] | None = None) -> Any:
+    url = installation.environment["PREFECT_API_URL"].rstrip("/") + path
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("PREFECT_API_URL must start with http:// or https://")
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", **_credentials(installation)}
+    request = Request(url, data=data, headers=headers)  # noqa: S310 (the scheme is checked above)
+    try:
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+            return json.load(answer)
+    except HTTPError as error:
+        raise URLError(f"{path} answered {error.code}") from error
+
+
+def _credentials(installation: Installation) -> dict[str, str]:
+    """Prefect's own settings for a server behind a password or a key."""
+    login = installation.environment.get("PREFECT_API_AUTH_STRING")
+    if login:
+        return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+    key = installation.environment.get("PREFECT_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+CHECKS = (Check("prefect", "no Prefect server is named, or it is there and knows us", _prefect),)

@@ -1,0 +1,34 @@
+"""Reading input columns from the lake, also ones that its rows were written without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from opslayer.capability import Capability
+from opslayer.stores import Stores
+from opslayer.stores.lake import INPUT
+
+
+def read_inputs(
+    capability: Capability, stores: Stores, columns: Iterable[str], where: str
+) -> pa.Table:
+    """row_id, event_time, known_time and the named inputs (prefixed) of the rows `where` holds for.
+
+    Numbers are float64, all else strings. A column that is new in the capability's file is null
+    until rows are ingested with it, one that has left the file is read as it was written.
+    """
+    there = {field.name for field in stores.lake.open(capability, "rows").schema().fields}
+    named = [_column(capability, name, there) for name in columns]
+    chosen = ", ".join(["row_id", "event_time", "known_time", *named])
+    sql = f"SELECT {chosen} FROM rows WHERE {where}"  # noqa: S608 - names are quoted
+    return stores.lake.query(capability, sql, ("rows",))
+
+
+def _column(capability: Capability, name: str, there: set[str]) -> str:
+    quoted = '"' + (INPUT + name).replace('"', '""') + '"'
+    if INPUT + name in there:
+        return quoted
+    numeric = name in capability.inputs and capability.inputs[name].type.numeric
+    return f"CAST(NULL AS {'DOUBLE' if numeric else 'VARCHAR'}) AS {quoted}"

@@ -1,0 +1,55 @@
+"""Judge a candidate against the champion on rows that neither was trained on."""
+
+from __future__ import annotations
+
+from opslayer.capability import Capability, Gate
+from opslayer.records import Cause, Verdict, VerdictKind, Version
+from opslayer.steps.champion import champion
+from opslayer.steps.evaluate import evaluate
+from opslayer.stores import Stores
+
+FIRST_LABELS = 30
+"""Held-back labels that do for a first release: it stands against a constant, not a champion."""
+
+
+def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stores) -> Verdict:
+    """The gate's verdict about a candidate, taken once and kept.
+
+    A fresh model of the champion's own recipe is the same model with newer data: it passes unless
+    it does harm. Any other candidate has to win.
+    """
+    from opslayer.judgement import gate
+
+    verdict = Verdict(
+        capability=capability.name,
+        kind=VerdictKind.GATE,
+        about=f"version {candidate.version}",
+        outcome="",
+        reason="",
+        at=cause.at,
+        cause=cause.id,
+    )
+    if kept := stores.ledger.verdicts.get(verdict.id):
+        return kept
+    serving, release = champion(capability, stores), stores.ledger.releases.newest(capability.name)
+    same = serving is None or serving.recipe == candidate.recipe
+    result = gate.judge(
+        evaluate(capability, candidate, serving, stores),
+        _rules(capability, first=serving is None),
+        capability.kind,
+        mode="no_harm" if same else "win",
+    )
+    numbers = {
+        **result.numbers,
+        "version": candidate.version,
+        "champion": serving.version if serving else None,
+        "parent": release.number if release else 0,
+        "mode": "no_harm" if same else "win",
+    }
+    found = {"outcome": result.outcome, "reason": result.reason, "error_rate": result.error_rate}
+    return stores.ledger.verdicts.record(verdict.model_copy(update={**found, "numbers": numbers}))
+
+
+def _rules(capability: Capability, first: bool) -> Gate:
+    assert capability.gate is not None
+    return capability.gate.model_copy(update={"min_labels": FIRST_LABELS} if first else {})

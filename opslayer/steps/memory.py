@@ -1,0 +1,51 @@
+"""The policy's memory between two runs: its state, carried from verdict to verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from opslayer.capability import Capability
+from opslayer.records import Verdict, VerdictKind
+from opslayer.steps.champion import champion
+from opslayer.stores import Stores
+
+if TYPE_CHECKING:
+    from opslayer.judgement.policy import State
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the policy knows from before."""
+
+    state: State
+    scale: float
+    """For regression: the absolute error that counts as one error; 1 for classification."""
+
+    def numbers(self) -> dict[str, Any]:
+        """As kept in a verdict."""
+        return {"state": self.state.to_json(), "scale": self.scale}
+
+
+def recall(capability: Capability, stores: Stores) -> Memory | None:
+    """What the newest policy verdict left; None before the first training.
+
+    A person may have promoted or rolled back since. The ledger, not the policy, says who serves:
+    then the policy's view of the champion starts anew.
+    """
+    from opslayer.judgement.policy import State
+
+    newest = stores.ledger.verdicts.list(capability.name, VerdictKind.POLICY, limit=1)
+    if not newest:
+        return None
+    state = State.from_json(newest[0].numbers["state"])
+    serving = champion(capability, stores)
+    if serving and serving.version != state.champion:
+        state = replace(state, champion=serving.version, reference=None, area=0.0)
+    return Memory(state, newest[0].numbers["scale"])
+
+
+def decided_windows(capability: Capability, stores: Stores) -> set[int]:
+    """Windows the policy has spoken about, among its newest verdicts."""
+    verdicts: list[Verdict] = stores.ledger.verdicts.list(capability.name, VerdictKind.POLICY)
+    return {verdict.numbers["window"] for verdict in verdicts if "window" in verdict.numbers}

@@ -1,0 +1,195 @@
+"""Decide what serves: publish a release, go back to one, and let MLflow's alias follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from opslayer.capability import Capability
+from opslayer.errors import Refused
+from opslayer.records import Release, Variant, Verdict, VerdictKind, Version
+from opslayer.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Who makes a version champion, why, and what serves as they decide."""
+
+    parent: int
+    """Number of the release that was the newest when the decision was made; 0 for none."""
+    by: str
+    reason: str
+    cause: str | None
+    evidence: tuple[str, ...]
+    """Ids of the verdicts it rests on."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Who goes back, why, and to which release."""
+
+    by: str
+    reason: str
+    at: datetime
+    to: int | None = None
+    """Number of the release to serve again; without it, the newest one's parent."""
+
+
+def promote(
+    capability: Capability, version: Version | int, stores: Stores, decision: Promotion
+) -> Release:
+    """Make a registered version champion, and MLflow's alias with it.
+
+    Asking again for the same cause, or as the same person with the same words, returns the release
+    that came of it, so that whatever was killed may be repeated. Raises StaleParent where another
+    release came first, NotFound for an unknown version, Refused for a version that is champion
+    already or a decision without a name or a reason.
+    """
+    _need_words(decision.by, decision.reason)
+    number = version if isinstance(version, int) else version.version
+    stores.ledger.versions.get(capability.name, number)
+    newest = stores.ledger.releases.newest(capability.name)
+    made = _release(capability, number, decision)
+    release = _earlier(made, newest, stores)
+    if release is None and newest is not None and newest.champion == made.champion:
+        follow(capability, stores)  # a killed promotion is mended by whoever asks again
+        raise _champion_already(newest)
+    if release is None:
+        release = stores.ledger.releases.publish(made, _verdict(made, newest, "promote"))
+    follow(capability, stores)
+    return release
+
+
+def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Release:
+    """Serve again what an earlier release served, as a new release.
+
+    Asking again as the same person with the same words returns the release that came of it: a
+    repeated request never goes back twice. Raises NotFound for an unknown release, StaleParent
+    where another release came first, Refused where there is nothing to go back to, where it
+    serves already, or without a name or a reason.
+    """
+    _need_words(decision.by, decision.reason)
+    release = stores.ledger.releases.newest(capability.name)
+    if release is None:
+        raise Refused(f"{capability.name} has nothing to go back to: nothing was released yet")
+    if not _went_back(capability, stores, release, decision):
+        target = _target(capability, stores, release, decision.to)
+        made = _return(release, target, decision)
+        release = stores.ledger.releases.publish(made, _verdict(made, release, "rollback"))
+    follow(capability, stores)
+    return release
+
+
+def follow(capability: Capability, stores: Stores) -> Release | None:
+    """Set MLflow's alias to the newest release's champion wherever it differs.
+
+    The ledger decides and the alias, which has no compare-and-set, follows: it is read again after
+    each write, so that of several followers the last one leaves what the ledger says. Returns the
+    release it followed; None where nothing was released yet.
+    """
+    release = stores.ledger.releases.newest(capability.name)
+    while release is not None:
+        wanted = release.champion.model_version
+        if wanted is not None and stores.models.champion(capability.name) != wanted:
+            stores.models.set_champion(capability.name, wanted)
+        now = stores.ledger.releases.newest(capability.name)
+        if now == release:
+            break
+        release = now
+    return release
+
+
+def _need_words(by: str, reason: str) -> None:
+    missing = [name for name, text in (("by", by), ("reason", reason)) if not text.strip()]
+    if missing:
+        raise Refused(
+            f"{' and '.join(missing)} must not be empty: a release says who decided, and why"
+        )
+
+
+def _earlier(made: Release, newest: Release | None, stores: Stores) -> Release | None:
+    """The release that an earlier, equal request led to."""
+    if made.cause is not None:
+        return stores.ledger.releases.for_cause(made.capability, made.cause)
+    asked = ("by", "reason", "variants", "cause")
+    same = newest and all(getattr(newest, name) == getattr(made, name) for name in asked)
+    return newest if same else None
+
+
+def _champion_already(newest: Release) -> Refused:
+    return Refused(
+        f"{newest.capability}: {newest.champion.name} is the champion already, since release "
+        f"{newest.number} by {newest.by} at {newest.at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def _release(capability: Capability, number: int, decision: Promotion) -> Release:
+    return Release(
+        capability=capability.name,
+        number=decision.parent + 1,
+        parent=decision.parent,
+        at=decision.at,
+        by=decision.by.strip(),
+        reason=decision.reason.strip(),
+        variants=(Variant(name=f"model-{number}", model_version=number),),
+        cause=decision.cause,
+        evidence=decision.evidence,
+    )
+
+
+def _went_back(capability: Capability, stores: Stores, newest: Release, decision: Rollback) -> bool:
+    """Whether the newest release is what this very request led to."""
+    to = decision.to
+    if to is None and newest.parent > 0:
+        to = stores.ledger.releases.get(capability.name, newest.parent).parent
+    return (newest.by, newest.reason) == (decision.by.strip(), _words(to, decision))
+
+
+def _target(capability: Capability, stores: Stores, newest: Release, to: int | None) -> Release:
+    """The release to go back to."""
+    number = newest.parent if to is None else to
+    if number == 0 and to is None:
+        raise Refused(f"{capability.name} has nothing to go back to: there is only release 1")
+    target = stores.ledger.releases.get(capability.name, number)
+    if target.variants == newest.variants:
+        raise Refused(
+            f"{capability.name}: release {newest.number} serves what release {number} served: "
+            "name another one (`opslayer release list` shows them)"
+        )
+    return target
+
+
+def _return(newest: Release, target: Release, decision: Rollback) -> Release:
+    return Release(
+        capability=newest.capability,
+        number=newest.number + 1,
+        parent=newest.number,
+        at=decision.at,
+        by=decision.by.strip(),
+        reason=_words(target.number, decision),
+        variants=target.variants,
+    )
+
+
+def _words(to: int | None, decision: Rollback) -> str:
+    return f"back to release {to}: {decision.reason.strip()}"
+
+
+def _verdict(release: Release, newest: Release | None, outcome: str) -> Verdict:
+    return Verdict(
+        capability=release.capability,
+        kind=VerdictKind.PROMOTION,
+        about=f"release {release.number}",
+        outcome=outcome,
+        reason=f"{release.by}: {release.reason}",
+        at=release.at,
+        numbers={
+            "release": release.number,
+            "parent": release.parent,
+            "version": release.champion.model_version,
+            "replaced_version": newest.champion.model_version if newest else None,
+            "evidence": release.evidence,
+        },
+        cause=release.cause,
+    )

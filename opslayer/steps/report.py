@@ -1,0 +1,70 @@
+"""Draw what was judged, one folder of pages per window, for a reviewer who was not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opslayer.capability import Capability
+from opslayer.records import Verdict, VerdictKind
+from opslayer.steps import snapshot
+from opslayer.steps.monitor import REFERENCE_ROWS
+from opslayer.steps.observe import Span, observe
+from opslayer.stores import Stores
+from opslayer.windows import window_bounds
+
+if TYPE_CHECKING:
+    from opslayer.reports.drift_report import Facts
+
+WORTH_A_PAGE = ("alarm", "harm")
+"""Outcomes for which the Evidently page is drawn where the file says `report: on_alarm`."""
+
+
+def report(capability: Capability, stores: Stores, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Draw a page for every window with a new alarm verdict; returns addresses by title."""
+    pages = {}
+    for alarm in verdicts:
+        if alarm.kind is VerdictKind.ALARM and "reference" in alarm.numbers:
+            about = [verdict for verdict in verdicts if _window(verdict) == _window(alarm)]
+            pages[f"drift report of {alarm.about}"] = _draw(capability, stores, about).as_uri()
+    return pages
+
+
+def _window(verdict: Verdict) -> int | None:
+    window = verdict.numbers.get("window")
+    return None if window is None else int(window)
+
+
+def _draw(capability: Capability, stores: Stores, verdicts: Sequence[Verdict]) -> Path:
+    from opslayer.reports.drift_report import draw
+
+    alarm = next(verdict for verdict in verdicts if verdict.kind is VerdictKind.ALARM)
+    window = int(alarm.numbers["window"])
+    span = Span(*window_bounds(window, capability.monitor.window))
+    rows = observe(capability, stores, span, alarm.at)
+    learnt = snapshot.load(capability, alarm.numbers["reference"], stores)
+    reference = learnt.features.assign(**{str(capability.target): learnt.target})
+    seen = rows.features.assign(**{str(capability.target): rows.label})
+    facts = _facts(capability, verdicts, span, alarm)
+    return draw(reference.iloc[-REFERENCE_ROWS:], seen, capability, facts).keep(stores.reports)
+
+
+def _facts(
+    capability: Capability, verdicts: Sequence[Verdict], span: Span, alarm: Verdict
+) -> Facts:
+    from opslayer.reports.drift_report import Facts
+
+    wanted = capability.monitor.report == "always" or any(
+        verdict.outcome in WORTH_A_PAGE for verdict in verdicts
+    )
+    return Facts(
+        window=f"{span.since:%Y-%m-%d}",
+        period=f"{span.since:%Y-%m-%d %H:%M} to {span.until:%Y-%m-%d %H:%M} UTC",
+        reference=(
+            f"training snapshot {alarm.numbers['reference'][:12]}, "
+            f"its newest {REFERENCE_ROWS:,} rows at most"
+        ),
+        verdicts=verdicts,
+        with_evidently=wanted,
+    )

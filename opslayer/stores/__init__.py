@@ -1,0 +1,37 @@
+"""Where bytes rest. `Stores` holds addresses, not open clients, so it travels between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from opslayer.settings import Settings
+from opslayer.stores.events import Events
+from opslayer.stores.lake import Lake
+from opslayer.stores.ledger import Ledger
+from opslayer.stores.models import Models
+from opslayer.stores.reports import Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every store of one installation."""
+
+    events: Events
+    lake: Lake
+    ledger: Ledger
+    models: Models
+    reports: Reports
+
+    @classmethod
+    def at(cls, settings: Settings) -> Stores:
+        """The stores that the settings name; makes the data folder if it is not there."""
+        root = settings.root
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(
+            events=Events(settings.database),
+            lake=Lake(settings.lake),
+            ledger=Ledger(settings.database),
+            models=Models(settings.tracking, str(root / "models")),
+            reports=Reports(Path(root / "reports")),
+        )

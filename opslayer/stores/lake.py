@@ -1,0 +1,192 @@
+"""The lake: one Delta table per capability and kind of row.
+
+`rows` what was asked or observed · `answers` what was served for a row · `tags` statements about
+a row's target · `quarantine` what was not taken, and why · `snapshots` rows and labels of every
+training set. Rows are only ever appended, so a row id and a snapshot's record rebuild it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from opslayer.capability import Capability, Kind
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+MOMENT = pa.timestamp("us", "UTC")
+COMPACT_AT = 64
+"""Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
+
+ORIGIN = [("source", pa.string()), ("file", pa.string()), ("line", pa.int64())]
+
+
+def value_type(capability: Capability) -> pa.DataType:
+    """How the target is held: a class's name, or a float64."""
+    return pa.string() if capability.kind is Kind.CLASSIFICATION else pa.float64()
+
+
+def _rows(capability: Capability) -> list[tuple[str, pa.DataType]]:
+    inputs = [
+        (name, pa.float64() if column.type.numeric else pa.string())
+        for name, column in capability.inputs.items()
+    ]
+    times = [("row_id", pa.string()), ("event_time", MOMENT), ("known_time", MOMENT)]
+    return [*times, *ORIGIN, *((INPUT + name, kind) for name, kind in inputs)]
+
+
+def _answers(capability: Capability) -> list[tuple[str, pa.DataType]]:
+    return [
+        ("row_id", pa.string()),
+        ("event_time", MOMENT),
+        ("release", pa.int64()),
+        ("variant", pa.string()),
+        ("value", value_type(capability)),
+        ("output", pa.string()),
+    ]
+
+
+def _tags(capability: Capability) -> list[tuple[str, pa.DataType]]:
+    return [
+        ("id", pa.string()),
+        ("row_id", pa.string()),
+        ("value", value_type(capability)),
+        ("source", pa.string()),
+        ("by", pa.string()),
+        ("confidence", pa.float64()),
+        ("event_time", MOMENT),
+        ("known_time", MOMENT),
+        ("supersedes", pa.string()),
+    ]
+
+
+def _quarantine(_: Capability) -> list[tuple[str, pa.DataType]]:
+    return [*ORIGIN, ("column", pa.string()), ("reason", pa.string()), ("raw", pa.string())]
+
+
+def _snapshots(capability: Capability) -> list[tuple[str, pa.DataType]]:
+    return [
+        ("snapshot", pa.string()),
+        ("row_id", pa.string()),
+        ("label", value_type(capability)),
+        ("event_time", MOMENT),
+        ("known_time", MOMENT),
+    ]
+
+
+INPUT = "in:"
+"""Input columns carry this prefix in `rows`, so that none can collide with our own columns."""
+
+TABLES = {
+    "rows": _rows,
+    "answers": _answers,
+    "tags": _tags,
+    "quarantine": _quarantine,
+    "snapshots": _snapshots,
+}
+
+
+def schema(capability: Capability, table: str) -> pa.Schema:
+    """The Arrow schema of one table of a capability."""
+    return pa.schema(TABLES[table](capability))
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Names one append among those of a writer, so that doing it again does nothing.
+
+    `number` grows by one for each append of `writer` to a table. It is committed with the data in
+    Delta's transaction log, so that a kill leaves both or neither.
+    """
+
+    writer: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The address of the lake: a local folder or an `s3://` prefix."""
+
+    root: str
+
+    def address(self, capability: Capability, table: str) -> str:
+        """Where a table lies."""
+        return f"{self.root}/{capability.name}/{table}"
+
+    def open(self, capability: Capability, table: str) -> DeltaTable:
+        """The table as it is now; made empty if it is not there yet."""
+        from deltalake import DeltaTable
+
+        address = self.address(capability, table)
+        if not DeltaTable.is_deltatable(address):
+            # Statistics on times alone: min and max of other columns would keep values that
+            # an erasure removes.
+            DeltaTable.create(
+                address,
+                schema(capability, table),
+                mode="ignore",
+                configuration={"delta.dataSkippingStatsColumns": STATISTICS.get(table, "line")},
+            )
+        return DeltaTable(address)
+
+    def append(
+        self, capability: Capability, table: str, data: pa.Table, once: Once | None = None
+    ) -> bool:
+        """Append rows of the table's schema in one commit; False if `once` was there before."""
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        target = self.open(capability, table)
+        if once and (target.transaction_version(once.writer) or 0) >= once.number:
+            return False
+        if not data.num_rows and not once:
+            return False
+        marks = [Transaction(once.writer, once.number)] if once else None
+        write_deltalake(
+            target,
+            data.select(schema(capability, table).names).cast(schema(capability, table)),
+            mode="append",
+            schema_mode="merge",
+            commit_properties=CommitProperties(app_transactions=marks),
+        )
+        return True
+
+    def query(self, capability: Capability, sql: str, tables: Iterable[str]) -> pa.Table:
+        """Run DataFusion SQL over the named tables of a capability, as they are now.
+
+        Never `to_pyarrow_table`: it aborts some processes at exit. Input columns are named with
+        the `in:` prefix and must be quoted.
+        """
+        from deltalake import QueryBuilder
+
+        builder = QueryBuilder()
+        for name in tables:
+            builder = builder.register(name, self.open(capability, name))
+        return plain(pa.table(builder.execute(sql).read_all()))
+
+    def compact(self, capability: Capability) -> None:
+        """Merge small files where many have gathered; readers never notice."""
+        for name in TABLES:
+            table = self.open(capability, name)
+            if len(table.file_uris()) > COMPACT_AT:
+                table.optimize.compact()
+
+
+STATISTICS = {
+    "rows": "event_time",
+    "answers": "event_time",
+    "tags": "known_time",
+    "snapshots": "event_time",
+}
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """String views as strings, which is what pandas and scikit-learn read."""
+    fields = [
+        field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))

@@ -1,0 +1,128 @@
+"""What each ingest is about to write, and has written.
+
+The batches of one capability form one sequence, so that at most one is under way, whatever its
+source. A batch is `begun` before anything of it is written, and then `done`. One whose data is no
+longer what it was is `closing` while its late writers are shut out, then `interrupted`. `refused`
+is a file that was not taken at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from opslayer.stores.ledger.database import reading, transaction
+from opslayer.stores.ledger.tables import batches
+
+UNDER_WAY = ("begun", "closing")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One portion of one source."""
+
+    capability: str
+    source: str
+    begin: Mapping[str, Any]
+    """Where reading starts, with all that pins what is read."""
+    end: Mapping[str, Any]
+    """Where the next batch starts."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    status: str = "begun"
+    reason: str | None = None
+    number: int = 0
+
+    def same(self, other: Batch) -> bool:
+        """Whether both read the same rows of the same source."""
+        mine, others = (self.source, self.begin, self.end), (other.source, other.begin, other.end)
+        return mine == others
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """The batches of all capabilities."""
+
+    url: str
+
+    def newest(self, capability: str) -> Batch | None:
+        """The last batch of a capability, of whatever source; None before the first."""
+        with reading(self.url) as connection:
+            return _newest(connection, capability)
+
+    def of(self, capability: str, source: str) -> list[Batch]:
+        """Every batch of a source, the oldest first."""
+        query = _query(capability).where(batches.c.source == source).order_by(batches.c.number)
+        with reading(self.url) as connection:
+            return [_batch(row) for row in connection.execute(query)]
+
+    def add(self, batch: Batch, after: int) -> Batch | None:
+        """Add a batch as number `after` + 1, if `after` is the newest one and not under way.
+
+        Where that number is taken by a begun batch that reads the same, that one is returned: it
+        is to be finished under its number. Returns None where another batch came first.
+        """
+        try:
+            with transaction(self.url) as connection:
+                return _add(connection, replace(batch, number=after + 1), after)
+        except IntegrityError:  # only where a database lets two transactions write at once
+            return None
+
+    def turn(self, batch: Batch, status: str, reason: str | None = None) -> bool:
+        """Change the status of a batch that is under way; False if it was not any more."""
+        with transaction(self.url) as connection:
+            changed = connection.execute(
+                update(batches)
+                .where(
+                    batches.c.capability == batch.capability,
+                    batches.c.source == batch.source,
+                    batches.c.number == batch.number,
+                    batches.c.status.in_(UNDER_WAY),
+                )
+                .values(status=status, reason=reason)
+            )
+        return bool(changed.rowcount)
+
+
+def _add(connection: Connection, batch: Batch, after: int) -> Batch | None:
+    _wait_for_others(connection, batch.capability)
+    newest = _newest(connection, batch.capability)
+    if newest and newest.number == batch.number and newest.status == "begun":
+        return newest if newest.same(batch) else None
+    if (newest.number if newest else 0) != after or (newest and newest.status in UNDER_WAY):
+        return None
+    connection.execute(
+        insert(batches).values(
+            capability=batch.capability,
+            source=batch.source,
+            number=batch.number,
+            status=batch.status,
+            begin=dict(batch.begin),
+            end=dict(batch.end),
+            counts=dict(batch.counts),
+            reason=batch.reason,
+        )
+    )
+    return batch
+
+
+def _wait_for_others(connection: Connection, capability: str) -> None:
+    # SQLite has one writer anyway. Elsewhere two sources could both become number N.
+    newest = _query(capability).order_by(batches.c.number.desc()).limit(1)
+    connection.execute(newest.with_for_update()).all()
+
+
+def _newest(connection: Connection, capability: str) -> Batch | None:
+    row = connection.execute(_query(capability).order_by(batches.c.number.desc()).limit(1)).first()
+    return _batch(row) if row else None
+
+
+def _query(capability: str) -> Select[Any]:
+    return select(batches).where(batches.c.capability == capability)
+
+
+def _batch(row: Row[Any]) -> Batch:
+    return Batch(**row._asdict())

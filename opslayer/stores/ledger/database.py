@@ -1,0 +1,143 @@
+"""One engine per database and process, and transactions that are durable before they return.
+
+Everything SQLite needs to hear is said here, so that the doors speak SQL any database knows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, insert, make_url
+
+from opslayer.errors import StoreError
+from opslayer.stores.ledger.migrate import migrate
+
+BUSY_MS = 30_000
+"""How long a writer waits for another one's transaction: longer than any of ours takes."""
+
+WRITES = "opslayer_writes"
+"""Execution option of a transaction that will write."""
+
+
+@lru_cache(maxsize=8)
+def engine(url: str) -> Engine:
+    """The process's engine for a database, its schema brought up to this code's first.
+
+    Raises StoreError where the database is newer than this code.
+    """
+    made = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=64)
+    if made.dialect.name == "sqlite":
+        event.listen(made, "connect", _make_durable)
+        event.listen(made, "begin", _begin)
+    _made.add(made)
+    migrate(made)
+    return made
+
+
+def _make_durable(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")  # first: the next one may have to wait
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged rows at a power cut
+    connection.execute("PRAGMA secure_delete=ON")
+
+
+def _use_wal(connection: Any) -> None:
+    """Readers and a writer side by side.
+
+    Two processes that switch a new file at once may hear "locked" without the busy timeout
+    being waited for, so we wait ourselves.
+    """
+    from sqlite3 import OperationalError
+
+    end = time.monotonic() + BUSY_MS / 1000
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail with "locked" instead of waiting,
+    # so a writer takes its lock at once; a reader never takes it.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_made: WeakSet[Engine] = WeakSet()
+
+
+def _close_all(close: bool = True) -> None:
+    for made in list(_made):
+        made.dispose(close=close)
+
+
+# SQLite's locks don't survive a fork, while its memory of holding them does: a child must inherit
+# no open connection (sqlite.org/howtocorrupt.html, 2.6).
+os.register_at_fork(before=_close_all, after_in_child=lambda: _close_all(close=False))
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """A transaction that may write: committed and durable at the end of the block, rolled back
+    at an exception. On SQLite it holds the one write lock from its start.
+
+    Raises StoreError where the database is away, full, locked for too long or not ours.
+    """
+    with _connected(url, writes=True) as connection:
+        yield connection
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """A transaction that only reads; it waits for no writer and no writer waits for it.
+
+    Raises StoreError where the database is away or not ours.
+    """
+    with _connected(url, writes=False) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(url: str, writes: bool) -> Iterator[Connection]:
+    try:
+        with engine(url).execution_options(**{WRITES: writes}).begin() as connection:
+            yield connection
+    except (exc.IntegrityError, exc.ProgrammingError):
+        raise
+    except exc.DBAPIError as error:
+        raise StoreError(f"database {shown(url)} did not answer: {error.orig}") from error
+    except exc.TimeoutError as error:
+        raise StoreError(f"database {shown(url)}: every connection is in use: {error}") from error
+    except exc.ArgumentError as error:
+        raise StoreError(f"OPSLAYER_DATABASE_URL is no database URL: {error}") from error
+
+
+def shown(url: str) -> str:
+    """A database's URL for a message: the password is hidden."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless a unique key says that it is there; returns whether it was inserted."""
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(dict(row)))
+    except exc.IntegrityError:
+        return False
+    return True
+
+
+def moment_text(moment: datetime) -> str:
+    """A time as the tables keep it: ISO 8601 UTC with microseconds, 32 characters."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,22 @@
+"""Time cut into windows that never depend on when somebody looked.
+
+Window k of width W is [epoch + k·W, epoch + (k+1)·W); the epoch is a Monday, so that 7-day
+windows are calendar weeks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
+
+
+def window_index(moment: datetime, width: timedelta) -> int:
+    """The number of the window that holds a moment."""
+    return (moment - EPOCH) // width
+
+
+def window_bounds(index: int, width: timedelta) -> tuple[datetime, datetime]:
+    """First moment of a window, and first moment after it."""
+    start = EPOCH + index * width
+    return start, start + width

@@ -1,0 +1,27 @@
+"""Fixtures that more than one file needs: real stores in a temporary home, real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from opslayer.settings import Settings
+from opslayer.stores import Stores
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    """Every store of a fresh installation in a temporary folder."""
+    return Stores.at(Settings(home=tmp_path / "home", configs=tmp_path / "configs"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data sets; tests that need it are skipped where it is absent."""
+    near = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("OPSLAYER_DATA_DIR", near))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets at {folder}: set OPSLAYER_DATA_DIR")
+    return folder

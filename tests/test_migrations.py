@@ -1,0 +1,152 @@
+"""The schema's way from nothing to now, whoever starts it and whenever it is killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, event, text
+
+from opslayer.errors import StoreError
+from opslayer.stores.ledger import Ledger
+from opslayer.stores.ledger.database import engine, reading, transaction
+from opslayer.stores.ledger.migrate import HEAD, MIGRATIONS, VERSION_TABLE, migrate, version
+from opslayer.stores.ledger.tables import metadata
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+def test_the_migrations_end_at_the_tables_that_the_code_reads(url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with reading(url) as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_head_names_the_newest_migration() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_database_that_is_up_to_date_costs_one_select_and_no_alembic(url: str) -> None:
+    Ledger(url).releases.newest("bike-demand")
+    script = (
+        "import sys\n"
+        "from sqlalchemy import create_engine, event\n"
+        "from opslayer.stores.ledger.migrate import migrate\n"
+        "made, said = create_engine(sys.argv[1]), []\n"
+        "event.listen(made, 'before_cursor_execute', lambda *call: said.append(call[2]))\n"
+        "migrate(made)\n"
+        "print(len(said), 'alembic' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, url], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "False"]
+
+
+def test_processes_that_start_at_once_migrate_once(url: str) -> None:
+    start = FORK.Event()
+    results = FORK.Queue()
+
+    def first_use() -> None:
+        start.wait()
+        try:
+            Ledger(url).releases.newest("bike-demand")
+            results.put("")
+        except BaseException as error:
+            results.put(repr(error))
+
+    workers = [FORK.Process(target=first_use) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    start.set()
+    assert [results.get(timeout=60) for _ in workers] == [""] * 6
+    for worker in workers:
+        worker.join()
+    assert version(engine(url)) == HEAD
+
+
+def _killed_while_migrating(url: str, statement: int) -> bool:
+    """Migrate in a child that dies before its n-th statement; whether it died."""
+    child = os.fork()
+    if child == 0:
+        made = create_engine(url)
+        seen = [0]
+
+        def die(*_: object) -> None:
+            seen[0] += 1
+            if seen[0] == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        @event.listens_for(made, "connect")
+        def _(connection: sqlite3.Connection, __: object) -> None:
+            connection.isolation_level = None
+
+        @event.listens_for(made, "begin")
+        def _(connection: object) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+
+        event.listen(made, "before_cursor_execute", die)
+        event.listen(made, "commit", die)
+        try:
+            migrate(made)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_migration_killed_at_any_statement_leaves_old_or_new(tmp_path: Path) -> None:
+    statement, deaths = 1, 0
+    while True:
+        path = tmp_path / f"{statement}.db"
+        died = _killed_while_migrating(f"sqlite:///{path}", statement)
+        with sqlite3.connect(path) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        ours = tables & set(metadata.tables)
+        assert ours in (set(), set(metadata.tables))
+        assert (VERSION_TABLE in tables) == bool(ours)
+        assert Ledger(f"sqlite:///{path}").releases.newest("bike-demand") is None
+        if not died:
+            break
+        statement, deaths = statement + 1, deaths + 1
+    assert ours
+    assert deaths > len(metadata.tables)
+
+
+def test_a_database_from_a_newer_opslayer_is_refused_by_name(url: str) -> None:
+    Ledger(url).releases.newest("bike-demand")
+    with transaction(url) as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0999'"))
+    engine.cache_clear()
+    with pytest.raises(StoreError, match=f"schema 0999.*up to {HEAD}.*restore"):
+        Ledger(url).releases.newest("bike-demand")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        assert connection.execute(f"SELECT * FROM {VERSION_TABLE}").fetchall() == [("0999",)]
+
+
+def test_tables_of_other_tools_in_the_same_database_stay(url: str) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('mlflow')")
+    Ledger(url).releases.newest("bike-demand")
+    with reading(url) as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "mlflow"

@@ -1,0 +1,62 @@
+"""`opslayer up` keeps its services running and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from commands.supervisor import Service, supervise
+
+WRITES_AND_SLEEPS = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep({})"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> Callable[[], bool]:
+    """A stop callback: true once the condition holds; fails loudly past the deadline."""
+    deadline = time.monotonic() + seconds
+
+    def stop() -> bool:
+        assert time.monotonic() < deadline, "the supervisor did not get there"
+        return condition()
+
+    return stop
+
+
+def starts(path: Path) -> list[int]:
+    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def service(path: Path, sleep: float) -> Service:
+    return Service("probe", [sys.executable, "-c", WRITES_AND_SLEEPS.format(sleep), str(path)])
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_service_that_dies_is_started_again_and_told_of(tmp_path: Path) -> None:
+    path, told = tmp_path / "starts", []
+    stop = until(lambda: len(starts(path)) >= 2)
+    supervise([service(path, 0)], tmp_path / "logs", stop, told.append)
+    assert any("probe ended with 0" in line for line in told)
+
+
+def test_stopping_leaves_no_process_behind(tmp_path: Path) -> None:
+    path = tmp_path / "starts"
+    stop = until(lambda: bool(starts(path)))
+    supervise([service(path, 600)], tmp_path / "logs", stop, lambda _: None)
+    assert not alive(starts(path)[0])
+
+
+def test_output_of_a_service_is_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "probe.log"
+    says = "print('hello'); import time; time.sleep(600)"
+    probe = Service("probe", [sys.executable, "-u", "-c", says])
+    stop = until(lambda: log.exists() and b"hello" in log.read_bytes())
+    supervise([probe], tmp_path / "logs", stop, lambda _: None)
