@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.bars import Bar, finish, say
 from commands import execute
 from opslayer.configuration.document import parse
 
@@ -310,16 +309,34 @@ def population(seed: int, count: int) -> list[tuple[str, Mutant]]:
     return turns[:count]
 
 
-def main() -> None:
-    """Judge every mutant, print the bars, and exit with 1 if one is missed."""
-
-    score, log, failures = Score(), list[str](), list[str]()
+def main() -> int:
+    """Judge every mutant; the exit code, 1 if a bar is missed."""
+    score, log, ends = Score(), list[str](), list[str]()
     chosen = population(seed=19, count=MUTATIONS)
+    every = len(chosen) // IN_OWN_PROCESS
+    started = 0
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, mutant) in enumerate(chosen):
             path = Path(folder) / f"{name}.yaml"
             judge(mutant, path, score, log)
-            if number % (MUTATIONS // IN_OWN_PROCESS) == 0:
-                failures += filter(None, [in_own_process(mutant, path)])
-                print(f"{number} mutants, {score.refused} refused", flush=True)
-    print("\n".join([*log, *failures][:40]))
+            if number % every == 0:
+                started += 1
+                ends += filter(None, [in_own_process(mutant, path)])
+                say(f"{number + 1} mutants: {score.refused} refused with {score.problems} problems")
+    for line in [*log, *ends][:40]:
+        say(line)
+    return finish(
+        "bad-configuration",
+        score.files,
+        [
+            Bar("tracebacks", score.tracebacks, "== 0", score.files),
+            Bar("problems without file, line and key", score.unclear, "== 0", score.problems),
+            Bar("accepted though never right", score.let_through, "== 0", score.files),
+            Bar("wrong ends of a process of its own", len(ends), "== 0", started),
+            Bar("refused", score.refused, ">= 1000"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

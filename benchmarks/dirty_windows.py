@@ -1,12 +1,11 @@
 """P32: dirty windows are findings. Each goes through the data contract check and the drift report.
 
-`python -m benchmarks dirty_windows`, or `python benchmarks/dirty_windows.py [ROWS]`: ROWS is the
-size of the window with a level of its own in every row (default 1,000,000).
+`python -m benchmarks.dirty_windows [ROWS]`: ROWS is the size of the window with a level of its own
+in every row (default 1,000,000).
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -18,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.stats import beta
 
+from benchmarks.bars import Bar, finish, say
 from opslayer.capability import Capability
 from opslayer.frame import Frame
 from opslayer.records import Recipe, Snapshot
@@ -101,7 +100,9 @@ def _objects(rows: pd.DataFrame, column: str, *odd: object) -> pd.Series:
 
 def _missing(rows: pd.DataFrame) -> pd.DataFrame:
     gone = {
-        name: np.nan if rows[name].dtype.kind == "f" else pd.Series([None] * len(rows), dtype=object)
+        name: np.nan
+        if rows[name].dtype.kind == "f"
+        else pd.Series([None] * len(rows), dtype=object)
         for name in rows.columns
     }
     return rows.assign(**gone)
@@ -165,8 +166,9 @@ def through_check(dirty: Dirty, rows: pd.DataFrame) -> Seen:
 
     checks = check(CAPABILITY, framed(rows), framed(clean(seed=1)))
     result = {
-        "capability": "dirty", "snapshot": "0" * 64, "rows": len(rows), "since": "", "until": "",
-        "as_of": "", "reference": None, "outcome": "failed", "reason": dirty.name,
+        "capability": "dirty", "snapshot": "0" * 64, "rows": len(rows), "since": "2024-01-01",
+        "until": "2024-01-02",
+        "as_of": "2024-01-02", "reference": None, "outcome": "failed", "reason": dirty.name,
         "checks": [item.as_dict() for item in checks],
     }  # fmt: skip
     html = validation_page.draw(result)
@@ -212,6 +214,8 @@ def through_step(dirty: Dirty, rows: pd.DataFrame) -> Seen:
         if (check["code"], check["column"]) == wanted and check["result"] != "passed"
     ]
     return Seen(named=bool(found))
+
+
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
@@ -268,22 +272,15 @@ def main(most: int = 1_000_000) -> int:
     for dirty, rows in passes:
         for way, seen in through(dirty, rows):
             state = seen.crash or ("named" if seen.named else "NOT NAMED")
-            print(f"{dirty.name:25} {rows:>9,} rows  {way:15} {seen.seconds:6.2f} s  {state}")
+            say(f"{dirty.name:25} {rows:>9,} rows  {way:15} {seen.seconds:6.2f} s  {state}")
             every.append(seen)
     crashes = sum(bool(seen.crash) for seen in every)
     unnamed = sum(not seen.named and not seen.crash for seen in every)
-    return finish(len(every), {"crashes": crashes, "unnamed": unnamed})
-
-
-def finish(n: int, failures: dict[str, int]) -> int:
-    """The last line: each failure count with its 95 % upper bound (rule of three at none)."""
     bars = [
-        {"name": name, "value": count, "bar": "<= 0", "ok": not count,
-         "upper_95": float(beta.ppf(0.95, count + 1, n - count)) if count < n else 1.0}
-        for name, count in failures.items()
-    ]  # fmt: skip
-    print(json.dumps({"name": "dirty_windows", "n": n, "bars": bars}))
-    return int(any(failures.values()))
+        Bar("crashes", crashes, "<= 0", len(every)),
+        Bar("dirty windows not named", unnamed, "<= 0", len(every)),
+    ]
+    return finish("dirty_windows", len(every), bars)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def _table(rows: Sequence[Mapping[str, Any]], title: str, columns: Sequence[str]
     table = Table(title=Text(printable(title)), title_justify="left")
     for name in columns:
         values = [row.get(name) for row in rows]
-        numeric = all(isinstance(value, int | float | None) for value in values)
+        numeric = any(isinstance(value, int | float) for value in values) and all(
+            isinstance(value, int | float | None) for value in values
+        )
         table.add_column(
             Text(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold"
         )

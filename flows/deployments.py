@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect import serve
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.retrain_model import retrain_model
 from flows.train_model import train_model

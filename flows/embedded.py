@@ -16,7 +16,8 @@ def embed(root: Path, *, quiet: bool = True) -> None:
     `quiet` keeps its log lines off the terminal (they are still on the run's page).
     """
     if "PREFECT_API_URL" not in os.environ:
-        os.environ.setdefault("PREFECT_HOME", str(root / "prefect"))
+        home = Path(os.environ.setdefault("PREFECT_HOME", str(root / "prefect")))
+        home.mkdir(parents=True, exist_ok=True)  # Prefect makes the folder, but not its parents
     # A cold start on two busy cores was seen to take 20 s; Prefect itself gives up at 20.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")

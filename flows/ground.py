@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
-from typing import NamedTuple, ParamSpec, TypeVar
-
-from prefect.client.schemas.objects import State
-from prefect.states import Failed
+from typing import NamedTuple
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
 from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
 from opslayer.stores import Stores
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Ground(NamedTuple):
@@ -39,19 +31,6 @@ def moment(as_of: datetime | None) -> datetime:
     if as_of is None:
         return datetime.now(UTC)
     return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
-
-
-def refusing(flow: Callable[P, T]) -> Callable[P, T | State[T]]:
-    """A flow that ends as Failed with the refusal's own words instead of a traceback."""
-
-    @wraps(flow)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T | State[T]:
-        try:
-            return flow(*args, **kwargs)
-        except OpslayerError as refusal:
-            return Failed(message=str(refusal), data=refusal)
-
-    return run
 
 
 class Plainly(logging.Filter):

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.ground import ground, moment, refusing
+from flows.ground import ground, moment
 from opslayer.steps.ingest import Ingested
 from tasks import loop
 
 
 @flow(name="ingest_data", flow_run_name="{capability}")
-@refusing
 def ingest_data(capability: str, as_of: datetime | None = None) -> Ingested:
     """Ingest and tag; returns what was stored, skipped, quarantined and refused."""
     here, now = ground(capability), moment(as_of)

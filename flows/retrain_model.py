@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow
 
-from flows.ground import Ground, ground, refusing
+from flows.ground import Ground, ground
 from opslayer.errors import Refused
 from opslayer.records import Cause, Recipe, Snapshot
 from opslayer.steps.settle import Judged, Settled
@@ -14,7 +16,6 @@ from tasks import artifacts, loop
 
 
 @flow(name="retrain_model", flow_run_name="{capability} for {cause}")
-@refusing
 def retrain_model(capability: str, cause: str) -> Settled:
     """Train once for a cause; the run of a worker that died is taken up where it was.
 
@@ -42,8 +43,20 @@ def train_for(here: Ground, cause: Cause) -> Settled:
     judged = [candidate(here, cause, recipe, exam) for recipe in cause.recipes]
     settled = loop.settle(here.capability, cause, judged, here.stores)
     artifacts.show_verdicts(here.capability.name, [one.verdict for one in judged])
-    artifacts.show_links(here.capability.name, links(here, judged))
+    artifacts.show_links(here.capability.name, pages(here, judged))
     return settled
+
+
+def pages(here: Ground, judged: Sequence[Judged]) -> dict[str, str]:
+    """Where to read on about each candidate: its validation page and its MLflow run."""
+    name, found = here.capability.name, {}
+    for version in (one.version for one in judged):
+        page = here.stores.reports.path(name, f"validation/{version.snapshot}.html")
+        found[f"validation of version {version.version}"] = page.as_uri()
+        found[f"version {version.version} in MLflow"] = (
+            f"run {version.run_id} at {here.stores.models.tracking_uri}"
+        )
+    return found
 
 
 def candidate(here: Ground, cause: Cause, recipe: Recipe, exam: Snapshot) -> Judged:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.ground import ground, moment, refusing
+from flows.ground import ground, moment
 from flows.retrain_model import retrain_model
 from opslayer.records import Recipe
 from opslayer.steps.ask import Asker, ask
@@ -15,7 +15,6 @@ from tasks import loop
 
 
 @flow(name="train_model", flow_run_name="{capability}")
-@refusing
 def train_model(
     capability: str, as_of: datetime | None = None, recipe: Recipe = Recipe.ALL, by: str = "person"
 ) -> Settled:

@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import deployment
 
-from flows.ground import Ground, ground, moment, refusing
+from flows.ground import Ground, ground, moment
 from flows.retrain_model import retrain_model
 from opslayer.errors import NotFound
 from opslayer.records import Cause, Verdict, VerdictKind
@@ -29,7 +29,6 @@ class Watched:
 
 
 @flow(name="watch_production", flow_run_name="{capability}")
-@refusing
 def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     """Take in what is new, judge every window that is due, decide, report, retrain if it pays."""
     here, now = ground(capability), moment(as_of)

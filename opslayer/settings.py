@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """The machine's settings. With nothing set: SQLite and folders under `./.opslayer`."""
 
-    model_config = SettingsConfigDict(env_prefix="OPSLAYER_", frozen=True)
+    # An empty variable means "not set", as compose files and CI pass it.
+    model_config = SettingsConfigDict(env_prefix="OPSLAYER_", env_ignore_empty=True, frozen=True)
 
     home: Path = Path(".opslayer")
     configs: Path = Path("configs")

@@ -36,6 +36,6 @@ def show_drift(capability: str, verdict: Verdict) -> None:
 
 def show_links(capability: str, links: Mapping[str, str]) -> None:
     """Where the pages of this run lie."""
-    lines = [f"- {title}: [{address}]({address})" for title, address in links.items()]
+    lines = [f"- {title}: `{address}`" for title, address in links.items()]
     if lines:
         create_markdown_artifact("\n".join(lines), key=f"pages-{capability}", description="Pages")

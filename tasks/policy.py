@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from opslayer.errors import OpslayerError, StoreError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRIES = 2
+PAUSES = [1.0, 5.0]
+"""Seconds before each retry: what is only busy is over by then, what is down is not."""
 
 
 def may_retry(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
@@ -18,13 +26,18 @@ def may_retry(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(cause, StoreError) or not isinstance(cause, OpslayerError)
 
 
-# Caching is off because a step's result is its effect on the stores, which know themselves what
-# was done already; results are not persisted because nothing that passes here may rest there.
-step = partial(
-    task,
-    retries=2,
-    retry_delay_seconds=[1, 5],
-    retry_condition_fn=may_retry,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+def step(within: timedelta, body: Callable[P, R]) -> Callable[P, R]:
+    """A step as a Prefect task with the step's own signature.
+
+    Caching is off because a step's result is its effect on the stores, which know themselves what
+    was done already. Results are not persisted: nothing that passes here may rest there.
+    """
+    wrap = task(
+        retries=RETRIES,
+        retry_delay_seconds=PAUSES,
+        retry_condition_fn=may_retry,
+        timeout_seconds=within.total_seconds(),
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+    return cast(Callable[P, R], wrap(body))

@@ -190,7 +190,7 @@ def frame_of(tags: Sequence[Tag]) -> pd.DataFrame:
 
 
 @given(ANY_STATEMENTS, st.randoms(use_true_random=False), st.integers(0, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_order_of_arrival_and_second_deliveries_never_change_a_view(
     tags: list[Tag], random: Any, day: int
 ) -> None:
@@ -202,7 +202,7 @@ def test_the_order_of_arrival_and_second_deliveries_never_change_a_view(
 
 
 @given(ANY_STATEMENTS, st.integers(0, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_is_not_known_yet_never_changes_a_view(tags: list[Tag], day: int) -> None:
     frame = frame_of(tags)
     early = frame[frame["known_time"] <= at(day)]
@@ -210,7 +210,7 @@ def test_what_is_not_known_yet_never_changes_a_view(tags: list[Tag], day: int) -
 
 
 @given(ANY_STATEMENTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_label_was_the_same_when_it_became_known(tags: list[Tag]) -> None:
     frame = frame_of(tags)
     for label in resolve(frame, LATER).labels.to_dict("records"):

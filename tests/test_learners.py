@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils import all_estimators
+from threadpoolctl import threadpool_limits
 
 from opslayer.capability import Capability, Kind, Training
 from opslayer.errors import ConfigError, NotEnoughData, Refused
@@ -24,6 +26,14 @@ from opslayer.frame import Frame
 from opslayer.learners.estimator import check_estimator_path, make_estimator
 from opslayer.learners.tabular import build, fit, predict
 from opslayer.learners.trusted_types import TRUSTED
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small fits on many threads wait for each other more than they work."""
+    with threadpool_limits(1):
+        yield
+
 
 MIXED = {
     "size": {"type": "number", "missing": True},

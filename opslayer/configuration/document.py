@@ -31,6 +31,8 @@ LONGEST_MESSAGE = 1000
 
 PLAIN_TEXT = ("str", "timestamp", "value", "merge")
 """What the parser may make of text without quotes, and YAML 1.2 reads as text."""
+PLAIN_KEYS = (*PLAIN_TEXT, "null", "bool", "int", "float")
+"""A key is text whatever it looks like: an input may be called `2020` or `no`."""
 AS_WRITTEN = (("inputs", None, "choices", None), ("classes", None))
 """Where numbers and booleans are names: `choices: [1, 007]` means "1" and "007"."""
 
@@ -55,10 +57,13 @@ class Document:
 
     def refuse(self, place: Place, message: str, line: int | None = None) -> None:
         """Note a problem at a place."""
+        self.problems.append(self.problem(place, message, line))
+
+    def problem(self, place: Place, message: str, line: int | None = None) -> Problem:
+        """A problem at a place, fit for one line of a terminal."""
         where = clean(dotted(place)) or WHOLE_FILE
-        self.problems.append(
-            Problem(self.file, line or self.line(place), where, clean(message, LONGEST_MESSAGE))
-        )
+        sentence = clean(message, LONGEST_MESSAGE)
+        return Problem(self.file, line or self.line(place), where, sentence)
 
 
 class TooMuchError(Exception):
@@ -173,6 +178,7 @@ def _mapping(
             document.refuse(place, "a key holds half a character (a lone surrogate)", line)
             continue
         document.lines[inside] = line
+        _check_tag(document, key, inside, PLAIN_KEYS)
         found[key.value] = _value(document, value, inside, above)
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from opslayer.capability import Capability, Place, Training, dotted
+from opslayer.capability import Capability, Training, dotted
 from opslayer.configuration.document import WHOLE_FILE, Document, clean, parse
 from opslayer.configuration.salvage import contradictions, validate
 from opslayer.configuration.sentences import misfits
@@ -38,10 +38,6 @@ class Reading:
             )
         except ValidationError:
             return None
-
-    def problem(self, place: Place, message: str) -> Problem:
-        """A problem that a further check found, at its line."""
-        return Problem(self.document.file, self.document.line(place), dotted(place), message)
 
 
 def read(path: Path) -> Reading:

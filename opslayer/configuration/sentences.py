@@ -36,7 +36,8 @@ PATTERNS = {
     "^[a-z]": "lower-case letters, digits and single hyphens, starting with a letter",
     "^[^": "without control characters",
 }
-TYPES = ("string_type", "int_type", "float_type", "bool_type", "int_from_float")
+SCALARS = ("string_type", "int_type", "float_type", "bool_type", "int_from_float")
+TYPES = (*SCALARS, "dict_type", "model_type", "model_attributes_type", "tuple_type")
 """Errors that say the value is of another type; the sentence then names the type it is of."""
 
 
@@ -72,7 +73,7 @@ def place_of(data: Any, detail: Any) -> Place:
 def _is_a_wrong_branch(place: Place, details: list[Any], grouped: dict[Place, list[Any]]) -> bool:
     """Whether a union failed here only because its right branch failed further inside."""
     deeper = any(other[: len(place)] == place and other != place for other in grouped)
-    return deeper and all(detail["type"] in ("literal_error", *TYPES) for detail in details)
+    return deeper and all(detail["type"] in ("literal_error", *SCALARS) for detail in details)
 
 
 def _sentence(document: Document, place: Place, details: list[Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
-NUMBER_BINS = 18
-"""Quantile bins of a number; with "below", "above" and "missing" 21 in all."""
+NUMBER_BINS = 20
+"""Quantile bins of a number. A number of no more distinct values has a bin for each instead."""
 LEVELS = 50
-"""Levels of a category with a bin of their own: the most frequent."""
+"""At most so many levels of a category have a bin of their own, the most frequent, and only …"""
+FREQUENT = 10
+"""… with so many rows: the share of a level picked for a chance crowd would be too high."""
+RARE_BINS = 16
 LENGTH_BINS = 8
 WORD_BINS = 64
 WORD = re.compile(r"\w+")
@@ -55,12 +59,16 @@ class Profile:
     count: Callable[[Column], Counted]
 
 
-def profiles(column: Column, blocks: Codes) -> list[Profile]:
-    """The histograms of a reference column whose row i belongs to block `blocks[i]`."""
+def profiles(column: Column) -> list[Profile]:
+    """The histograms of a reference column."""
     if column.kind == "number":
-        return [_number(column)]
+        values = numbers(column.values)
+        known = values[np.isfinite(values)]
+        if len(np.unique(known)) > NUMBER_BINS:
+            return [_quantiles(column, known)]
+        return [_levels(column, lambda other: list(map(str, numbers(other.values).tolist())))]
     if column.kind == "category":
-        return [_category(column, blocks)]
+        return [_levels(column, lambda other: list(map(str, other.values.tolist())))]
     return [_length(column), _words(column)]
 
 
@@ -110,78 +118,44 @@ def _each(bins: Codes) -> Counted:
     return Counted(np.arange(len(bins)), bins)
 
 
-def _number(column: Column) -> Profile:
-    values = numbers(column.values)
-    known = values[np.isfinite(values)]
-    bins, size = _few_numbers(known) or _many_numbers(known)
+def _quantiles(column: Column, known: Reals) -> Profile:
+    """Bins of about as many rows each. What lies outside the reference falls into the end bins:
+    the draws that calibrate never leave it, while an unchanged source now and then does."""
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, NUMBER_BINS + 1)[1:-1], method="lower"))
+    gone = len(edges) + 1
 
     def count(other: Column) -> Counted:
-        there = numbers(other.values)
-        finite = np.isfinite(there)
-        return _each(np.where(finite, bins(np.where(finite, there, 0.0)), size - 1))
+        values = numbers(other.values)
+        return _each(np.where(np.isfinite(values), np.searchsorted(edges, values), gone))
 
-    return Profile("", size, count(column), count)
-
-
-Bins = tuple[Callable[[Reals], Codes], int]
-"""The bin of each finite number, and the number of bins with one for missing, the last."""
+    return Profile("", gone + 1, count(column), count)
 
 
-def _few_numbers(known: Reals) -> Bins | None:
-    """A bin per value, and one for all others, where there are only a few values."""
-    levels = np.unique(known)
-    if len(levels) > NUMBER_BINS + 1:
-        return None
+def _levels(column: Column, names_of: Callable[[Column], list[str]]) -> Profile:
+    """A bin for each frequent level, missing, and hashed bins that rare and new levels share.
 
-    def bins(values: Reals) -> Codes:
-        if not len(levels):
-            return np.zeros(len(values), dtype=np.int64)
-        place = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
-        return np.where(levels[place] == values, place, len(levels))
-
-    return bins, len(levels) + 2
-
-
-def _many_numbers(known: Reals) -> Bins:
-    """Quantile bins, and one each for "below" and "above" all that the reference holds."""
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, NUMBER_BINS + 1), method="lower"))
-
-    def bins(values: Reals) -> Codes:
-        place = np.searchsorted(edges[:-1], values, side="right")
-        return np.where(values > edges[-1], len(edges), place).astype(np.int64)
-
-    return bins, len(edges) + 2
-
-
-def _category(column: Column, blocks: Codes) -> Profile:
-    """Bins: the most frequent levels, rarer ones together, new ones, missing.
-
-    A level met in one block only counts as new in that block: so the share of new levels in the
-    reference is what a window of the same source has too (leave one block out), and a column of
-    ever new ids is no drift, while a new value in a column of few is.
+    So a new level among few is a change, while in a column of ever new ids the next ids fall where
+    the last ones did; and such a column stuck at one value is a change again.
     """
-    names = _names(column)
-    levels = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    codes = np.array([levels[name] for name in names], dtype=np.int64)
-    met = np.unique(codes * (len(names) + 1) + blocks) // (len(names) + 1)
-    once = np.bincount(met, minlength=len(levels)) == 1
-    largest = np.argsort(-np.bincount(codes, minlength=len(levels)), kind="stable")
-    places = np.full(len(levels), LEVELS)
-    places[largest[:LEVELS]] = np.arange(len(largest[:LEVELS]))
-    gone = LEVELS + 2
+    there = zip(names_of(column), missing(column).tolist(), strict=True)
+    counts = Counter(name for name, gone in there if not gone).most_common(LEVELS)
+    frequent = [name for name, rows in counts if rows >= FREQUENT]
+    known = {name: place for place, name in enumerate(frequent)}
+    last = len(frequent) + RARE_BINS
 
     def count(other: Column) -> Counted:
-        known = [levels.get(name, -1) for name in _names(other)]
-        bins = [LEVELS + 1 if code < 0 else places[code] for code in known]
-        return _each(np.where(missing(other), gone, np.array(bins, dtype=np.int64)))
+        names = names_of(other)
+        place = known | {
+            name: len(frequent) + _hashed(name, RARE_BINS) for name in set(names) - known.keys()
+        }
+        bins = np.array([place[name] for name in names], dtype=np.int64)
+        return _each(np.where(missing(other), last, bins))
 
-    seen = count(column).bins
-    reference = np.where(once[codes] & (seen != gone), LEVELS + 1, seen)
-    return Profile("", LEVELS + 3, _each(reference), count)
+    return Profile("", last + 1, count(column), count)
 
 
-def _names(column: Column) -> list[str]:
-    return [str(value) for value in column.values.tolist()]
+def _hashed(text: str, bins: int) -> int:
+    return zlib.crc32(text.encode("utf-8", "replace")) % bins
 
 
 def _length(column: Column) -> Profile:
@@ -217,7 +191,7 @@ def _words(column: Column) -> Profile:
             words = [] if _is_missing(value) else WORD.findall(str(value).lower())
             for word in words:
                 if word not in place:
-                    place[word] = zlib.crc32(word.encode("utf-8", "replace")) % WORD_BINS
+                    place[word] = _hashed(word, WORD_BINS)
                 rows.append(row)
                 bins.append(place[word])
             if not words:

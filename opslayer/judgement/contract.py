@@ -174,10 +174,7 @@ def _leak(name: str, told: float, scale: str) -> Check:
         sentence = "Too few rows, or too few different labels, to see a copy of the label."
         return Check("label-copy", name, Result.NOT_JUDGED, sentence, None, allowed)
     if told >= copy:
-        sentence = (
-            f"This column alone tells {told:.1%} of the label: take it out of the inputs, "
-            "unless it is known before the answer."
-        )
+        sentence = f"This column alone tells {told:.1%} of the label: take it out of the inputs."
         return Check("label-copy", name, Result.FAILED, sentence, told, allowed)
     if told >= hint:
         sentence = f"This column alone tells {told:.1%} of the label: is it known beforehand?"

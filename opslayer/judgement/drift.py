@@ -93,7 +93,7 @@ def calibrate(
         (name, profile)
         for name, column in reference.items()
         if name not in unusable
-        for profile in profiles(column, codes)
+        for profile in profiles(column)
     ]
     counted = _with(
         plain,

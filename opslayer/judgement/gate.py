@@ -154,7 +154,8 @@ def _decide(whole: Comparison, slices: list[_Slice], rules: Gate, mode: Mode) ->
     """The first rule that applies, from "can't know" over "harm" to "promote"."""
     refused = _refusal(whole, rules, mode)
     if refused is not None:
-        needed = _needed(whole, rules, mode)
+        shown_worse = whole.n >= rules.min_labels and whole.p_worse <= rules.alpha
+        needed = {"n_missing": 0} if shown_worse else _needed(whole, rules, mode)
         more = f": about {needed['n_missing']:,} more are needed" if needed["n_missing"] else ""
         return refused[0], refused[1] + more, needed
     scores = _scores(whole, rules)

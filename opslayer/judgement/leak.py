@@ -125,7 +125,9 @@ def _numbers_told(levels: NDArray[np.int64], target: NDArray[np.float64]) -> flo
 def _correlation(values: NDArray[np.float64], target: NDArray[np.float64]) -> float:
     pairs = np.isfinite(values) & np.isfinite(target)
     left, right = pd.Series(values[pairs]), pd.Series(target[pairs])
-    if len(left) < MIN_PAIRS or left.nunique() < 2 or right.nunique() < 2:
+    if len(left) < MIN_PAIRS or right.nunique() < 2:
         return np.nan
+    if left.nunique() < 2:
+        return 0.0
     both = ((left, right), (left.rank(), right.rank()))
     return float(max(np.corrcoef(a, b)[0, 1] ** 2 for a, b in both))

@@ -128,15 +128,16 @@ def column_rules(name: str, alias: str, spec: Input, fault: Fault | None) -> Ite
     if spec.type.numeric:
         yield _finite("infinite", name, alias)
     if not fault or fault.code != "infinite":
-        yield from _value_rules(name, alias, spec)
+        yield from (_number_rules if spec.type.numeric else _text_rules)(name, alias, spec)
         equal = "All values are equal, so nothing can be learnt from it."
         yield _distinct("constant", name, alias, 2, equal, Result.WARNING)
 
 
-def _value_rules(name: str, alias: str, spec: Input) -> Iterator[Rule]:
-    between, in_set = "ExpectColumnValuesToBeBetween", "ExpectColumnValuesToBeInSet"
+def _number_rules(name: str, alias: str, spec: Input) -> Iterator[Rule]:
+    between = "ExpectColumnValuesToBeBetween"
     if spec.type is ColumnType.BOOLEAN:
-        yield _count("boolean", name, in_set, {"column": alias, "value_set": [0.0, 1.0]},
+        either = {"column": alias, "value_set": [0.0, 1.0]}
+        yield _count("boolean", name, "ExpectColumnValuesToBeInSet", either,
                      "Values are true or false.",
                      "{count:,} of {total:,} values are neither true nor false.")  # fmt: skip
     if spec.min is not None or spec.max is not None:
@@ -148,18 +149,21 @@ def _value_rules(name: str, alias: str, spec: Input) -> Iterator[Rule]:
         whole = {"column": f"{alias}_fraction", "min_value": 0, "max_value": 0}
         yield _count("whole", name, between, whole, "Values are whole numbers.",
                      "{count:,} of {total:,} values are not whole numbers.")  # fmt: skip
+
+
+def _text_rules(name: str, alias: str, spec: Input) -> Iterator[Rule]:
     if spec.choices is not None:
         choices = {"column": alias, "value_set": list(spec.choices)}
         many = len(spec.choices)
-        yield _count("choices", name, in_set, choices, f"Levels are among the {many} declared.",
+        yield _count("choices", name, "ExpectColumnValuesToBeInSet", choices,
+                     f"Levels are among the {many} declared.",
                      f"{{count:,}} of {{total:,}} values are none of the {many} declared levels."
                      )  # fmt: skip
-    if not spec.type.numeric:
-        length = {"column": alias, "max_value": spec.max_length}
-        yield _count("length", name, "ExpectColumnValueLengthsToBeBetween", length,
-                     f"Texts have at most {spec.max_length:,} characters.",
-                     f"{{count:,}} of {{total:,}} texts are longer than {spec.max_length:,} "
-                     "characters.")  # fmt: skip
+    length = {"column": alias, "max_value": spec.max_length}
+    yield _count("length", name, "ExpectColumnValueLengthsToBeBetween", length,
+                 f"Texts have at most {spec.max_length:,} characters.",
+                 f"{{count:,}} of {{total:,}} texts are longer than {spec.max_length:,} "
+                 "characters.")  # fmt: skip
 
 
 def target_rules(capability: Capability, fault: Fault | None) -> Iterator[Rule]:

@@ -107,8 +107,8 @@ class _Assembly:
     def _find(self, place: str, path: str) -> Any:
         if not path.startswith("sklearn.") and not self.anywhere:
             self.problems.append(
-                f"{place}: {path} is not of scikit-learn: name a sklearn.… estimator"
-                f"{_nearest(path, self.wanted)}, or allow any package with serialization: cloudpickle"
+                f"{place}: {path} is not of scikit-learn{_nearest(path, self.wanted)}; other "
+                "packages need serialization: cloudpickle"
             )
             return None
         found = _imported(path)

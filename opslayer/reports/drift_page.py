@@ -20,8 +20,8 @@ from opslayer.reports.page import (
 from opslayer.reports.window_columns import Pair
 
 HEADS = (
-    "Column", "Reference grey, window line", "#Reference", "#Window", "#Missing before",
-    "#Missing now", "#Distance", "#Times the usual", "Result", "#Evidently",
+    "Column", "Shape", "Result", "#Times usual", "#Distance", "#Reference", "#Window",
+    "#Missing", "#Evidently",
 )  # fmt: skip
 LOUD = frozenset({"alarm", "exceeded", "harm", "failed", "retrain", "rollback"})
 """Outcomes that a person should see first."""
@@ -48,11 +48,11 @@ def _lead(summary: Mapping[str, Any]) -> Markup:
         return paragraph("No alarm was judged for this window.", "lead")
     outcome, reason = alarms[-1]["outcome"], _sentence(alarms[-1]["reason"])
     word = mark(_words(outcome).capitalize(), stands_out=outcome in LOUD)
-    return paragraph(Markup(f"{word}. {text(reason)}"), "lead")
+    return paragraph(Markup(f"{word}: {text(reason)}"), "lead")
 
 
 def _sentence(reason: str) -> str:
-    return f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
+    return f"{reason.rstrip('.')}."
 
 
 def _words(outcome: str) -> str:
@@ -77,7 +77,7 @@ def _threshold(value: float | None) -> str:
 def _verdicts(verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
     if not verdicts:
         return []
-    heads = ("Judgement", "Outcome", "Reason", "#Wrong at most")
+    heads = ("Judgement", "Outcome", "~Reason", "#Wrong at most")
     rows = [
         (
             verdict["kind"],
@@ -102,8 +102,10 @@ def _columns(summary: Mapping[str, Any], pairs: Sequence[Pair]) -> list[str]:
         heading("Columns"),
         table("Columns", HEADS, [_row(*item, summary["threshold"]) for item in both]),
         paragraph(
+            "Shape: the reference grey, the window as a line. Times usual: the distance, in usual "
+            "distances of such windows. Distance: the share of rows that would have to move. "
             "Reference and window: the mean of numbers; for levels, the share of the reference's "
-            "commonest one. Distance: the share of rows that would have to move. Of texts only "
+            "commonest one. Missing: before and now. Of texts only "
             "their lengths are compared, and undeclared levels go by their rank, because both may "
             "be personal.",
             "soft",
@@ -117,17 +119,21 @@ def _row(column: Mapping[str, Any], pair: Pair, threshold: float | None) -> tupl
     return (
         name(column["label"]),
         histogram.draw(pair),
-        *(_level(pair, column[side]) for side in ("reference", "window")),
-        *(f"{column['missing'][side]:.1%}" for side in ("reference", "window")),
-        column["distance"],
-        None if ratio is None else f"{ratio:.2f}",
         mark(_result(ratio, beyond), stands_out=beyond),
-        _score(column),
+        *(None if value is None else f"{value:.2f}" for value in (ratio, column["distance"])),
+        *(_level(pair, column[side]) for side in ("reference", "window")),
+        _missing(column["missing"]),
+        None if _score(column) is None else f"{_score(column):.2f}",
     )
 
 
 def _level(pair: Pair, value: float | None) -> object:
     return value if pair.numeric or value is None else f"{value:.1%}"
+
+
+def _missing(shares: Mapping[str, float]) -> str | None:
+    before, now = shares["reference"], shares["window"]
+    return f"{before:.1%}, {now:.1%}" if before or now else None
 
 
 def _result(ratio: float | None, beyond: bool) -> str:
@@ -152,7 +158,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for finding in findings
     ]
-    return [heading("Findings"), table("Findings", ("Column", "Fault", "What was found"), rows)]
+    return [heading("Findings"), table("Findings", ("Column", "Fault", "~What was found"), rows)]
 
 
 def _evidently(drawn: bool) -> list[str]:

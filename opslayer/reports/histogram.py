@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -39,8 +39,11 @@ def draw(pair: Pair) -> Markup:
 
 
 def _numbers(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shares in 16 equal bins between the 1 % and 99 % points of both sides together."""
+    """Shares by value, or in 16 equal bins between the 1 % and 99 % points of both sides."""
     sides = [column.dropna().to_numpy() for column in (pair.reference, pair.window)]
+    values = np.unique(np.concatenate(sides))
+    if len(values) <= BINS:
+        return _shares(pair.reference, values), _shares(pair.window, values)
     low, high = np.quantile(np.concatenate(sides), [0.01, 0.99], method="lower")
     width = high - low
     if not (np.isfinite(width) and width > 0):
@@ -60,6 +63,6 @@ def _levels(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return first, second
 
 
-def _shares(column: pd.Series, order: pd.Index) -> NDArray[np.float64]:
+def _shares(column: pd.Series, order: Any) -> NDArray[np.float64]:
     counts = column.value_counts().reindex(order, fill_value=0).to_numpy(dtype=float)
     return np.asarray(counts / max(1.0, counts.sum()))

@@ -42,6 +42,7 @@ tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 thead th { background: var(--band); color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 7rem; }
 td { min-width: 4rem; }
+td.w { min-width: 15rem; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .mark { color: var(--accent); font-weight: 650; }
 .word { white-space: nowrap; }
@@ -132,27 +133,26 @@ def mark(word: object, *, stands_out: bool) -> Markup:
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """A table whose first column names the row; columns that begin with `#` hold numbers."""
-    right = [head.startswith("#") for head in heads]
+    """A table whose first column names the row; columns that begin with `#` hold numbers,
+    with `~` sentences."""
+    styles = [STYLES.get(head[:1], "") for head in heads]
     top = "".join(
-        f'<th scope="col"{_side(side)}>{text(head.removeprefix("#"))}</th>'
-        for head, side in zip(heads, right, strict=True)
+        f'<th scope="col"{style}>{text(head.lstrip("#~"))}</th>'
+        for head, style in zip(heads, styles, strict=True)
     )
-    body = "".join(f"<tr>{_cells(row, right)}</tr>\n" for row in rows)
+    body = "".join(f"<tr>{_cells(row, styles)}</tr>\n" for row in rows)
     return Markup(
         f'<div class="wide" role="region" tabindex="0" aria-label="{text(caption)}">'
         f"<table><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table></div>"
     )
 
 
-def _cells(row: Sequence[object], right: Sequence[bool]) -> str:
+STYLES = {"#": ' class="n"', "~": ' class="w"'}
+
+
+def _cells(row: Sequence[object], styles: Sequence[str]) -> str:
     first, *others = row
     cells = "".join(
-        f"<td{_side(side)}>{text(value)}</td>"
-        for value, side in zip(others, right[1:], strict=True)
+        f"<td{style}>{text(value)}</td>" for value, style in zip(others, styles[1:], strict=True)
     )
     return f'<th scope="row">{text(first)}</th>{cells}'
-
-
-def _side(right: bool) -> str:
-    return ' class="n"' if right else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from opslayer.reports.page import (
@@ -17,7 +18,7 @@ from opslayer.reports.page import (
     text,
 )
 
-HEADS = ("Check", "Column", "Result", "#Observed", "Allowed", "What was found")
+HEADS = ("Check", "Column", "Result", "~What was found", "#Observed", "Allowed")
 
 
 def draw(result: Mapping[str, Any]) -> str:
@@ -57,10 +58,14 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, object]]:
     return [
         ("Snapshot", result["snapshot"]),
         ("Rows", result["rows"]),
-        ("Event times", f"{result['since']} to {result['until']}"),
-        ("Labels known by", result["as_of"]),
+        ("Event times", f"{_time(result['since'])} to {_time(result['until'])}"),
+        ("Labels known by", _time(result["as_of"])),
         ("Compared with", reference),
     ]
+
+
+def _time(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC"
 
 
 def _open(checks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -84,7 +89,7 @@ def _row(check: Mapping[str, Any]) -> tuple[object, ...]:
         check["code"],
         name(check["column"]) if check["column"] else None,
         mark(check["result"], stands_out=check["result"] in ("failed", "warning")),
+        check["sentence"],
         check["observed"],
         check["allowed"],
-        check["sentence"],
     )

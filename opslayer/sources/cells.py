@@ -14,10 +14,9 @@ from opslayer.capability import ColumnType, Input
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$"
 EXACT = 2.0**53
 """Whole numbers up to here are exact in a float64."""
+EDGE = r"^[+-]?0*9007199254740992(\.0*)?$"
+"""What 2**53 looks like; other texts that end there were rounded."""
 BOOLEANS = {"true": 1.0, "t": 1.0, "yes": 1.0, "false": 0.0, "f": 0.0, "no": 0.0}
-
-Mask = pa.Array
-"""One boolean per cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,10 @@ class Cells:
     faults: tuple[tuple[np.ndarray, str], ...] = ()
     """Which cells (row indices) are wrong, and why; one reason for each cell."""
 
-    def fault(self, wrong: Mask, reason: str) -> Cells:
-        """Say why some cells are wrong, and drop their values; null in `wrong` means no."""
+    def fault(self, wrong: pa.Array, reason: str) -> Cells:
+        """Say why some cells are wrong, and drop their values. `wrong` is one boolean a cell;
+        null means no.
+        """
         indices = np.flatnonzero(wrong.fill_null(False).to_numpy(zero_copy_only=False))
         if not len(indices):
             return self
@@ -70,8 +71,7 @@ def numbers(cells: pa.Array) -> Cells:
     if pa.types.is_floating(kind):
         return _finite(Cells(cells.cast(pa.float64())))
     if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        values = cells.cast(pa.float64(), safe=False)
-        return Cells(values).fault(pc.greater(pc.abs(values), EXACT), INEXACT)
+        return _written_numbers(Cells(cells.cast(pa.string())))
     if _is_text(kind):
         return _written_numbers(text_of(cells))
     return _refused(cells, pa.float64(), "no number")
@@ -89,12 +89,13 @@ def _written_numbers(text: Cells) -> Cells:
     vanished = pc.and_(pc.equal(values, 0.0), pc.match_substring_regex(mantissa, "[1-9]"))
     whole = pc.invert(pc.match_substring(written, "e", ignore_case=True))
     inexact = pc.and_(pc.and_(pc.greater(pc.abs(values), EXACT), whole), pc.is_finite(values))
+    rounded = pc.and_not(pc.equal(pc.abs(values), EXACT), pc.match_substring_regex(written, EDGE))
     return (
         text.with_values(values)
         .fault(pc.invert(numeric), "no number")
         .fault(pc.is_inf(values), "too large for a number")
         .fault(vanished, "too small for a number")
-        .fault(inexact, INEXACT)
+        .fault(pc.or_(inexact, rounded), INEXACT)
     )
 
 

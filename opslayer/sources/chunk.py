@@ -19,6 +19,7 @@ RAW = 10_000
 class Fault:
     """Why a row was not taken."""
 
+    file: str
     line: int
     """Line of the file (its header is line 1), row of a Parquet file, number in the log; from 1."""
     column: str
@@ -26,8 +27,6 @@ class Fault:
     reason: str
     raw: str
     """What the source said, shortened to `RAW` characters."""
-    file: str = ""
-    """Where it differs from the chunk's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,15 @@ class Chunk:
 
     def raw(self, index: int) -> str:
         """A row's cells as JSON."""
-        cells = {name: column[index].as_py() for name, column in self.columns.items()}
+        cells = {name: _shown(column[index]) for name, column in self.columns.items()}
         return shortened(json.dumps(cells, default=str, ensure_ascii=False))
+
+
+def _shown(cell: pa.Scalar) -> object:
+    try:
+        return cell.as_py()
+    except ValueError:  # a time that Python can't hold, text that is no UTF-8
+        return f"<{cell.type} that can't be shown>"
 
 
 def shortened(raw: str) -> str:

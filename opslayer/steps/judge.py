@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from opslayer.capability import Capability, Gate
 from opslayer.records import Cause, Verdict, VerdictKind, Version
-from opslayer.steps.champion import champion
+from opslayer.steps.champion import champion, member
 from opslayer.steps.evaluate import evaluate
+from opslayer.steps.memory import recall
 from opslayer.stores import Stores
+
+Mode = Literal["no_harm", "win"]
 
 FIRST_LABELS = 30
 """Held-back labels that do for a first release: it stands against a constant, not a champion."""
@@ -32,22 +37,30 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     if kept := stores.ledger.verdicts.get(verdict.id):
         return kept
     serving, release = champion(capability, stores), stores.ledger.releases.newest(capability.name)
-    same = serving is None or serving.recipe == candidate.recipe
+    mode: Mode = "no_harm" if succeeds(capability, candidate, stores) else "win"
     result = gate.judge(
         evaluate(capability, candidate, serving, stores),
         _rules(capability, first=serving is None),
         capability.kind,
-        mode="no_harm" if same else "win",
+        mode=mode,
     )
     numbers = {
         **result.numbers,
         "version": candidate.version,
         "champion": serving.version if serving else None,
         "parent": release.number if release else 0,
-        "mode": "no_harm" if same else "win",
+        "mode": mode,
     }
     found = {"outcome": result.outcome, "reason": result.reason, "error_rate": result.error_rate}
     return stores.ledger.verdicts.record(verdict.model_copy(update={**found, "numbers": numbers}))
+
+
+def succeeds(capability: Capability, candidate: Version, stores: Stores) -> bool:
+    """Whether a candidate is the champion's own recipe on newer data, or the very first."""
+    from opslayer.judgement import policy
+
+    memory = recall(capability, stores)
+    return memory is None or bool(policy.successor(memory.state, [member(capability, candidate)]))
 
 
 def _rules(capability: Capability, first: bool) -> Gate:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opslayer.capability import Capability
 from opslayer.records import Verdict, VerdictKind
-from opslayer.steps.champion import champion
+from opslayer.steps.champion import champion, member
 from opslayer.stores import Stores
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ def recall(capability: Capability, stores: Stores) -> Memory | None:
     A person may have promoted or rolled back since. The ledger, not the policy, says who serves:
     then the policy's view of the champion starts anew.
     """
-    from opslayer.judgement.policy import State
+    from opslayer.judgement import policy
 
     newest = stores.ledger.verdicts.list(capability.name, VerdictKind.POLICY, limit=1)
     if not newest:
         return None
-    state = State.from_json(newest[0].numbers["state"])
+    state = policy.State.from_json(newest[0].numbers["state"])
     serving = champion(capability, stores)
-    if serving and serving.version != state.champion:
-        state = replace(state, champion=serving.version, reference=None, area=0.0)
+    if serving:
+        state = policy.serving(state, member(capability, serving))
     return Memory(state, newest[0].numbers["scale"])
 
 

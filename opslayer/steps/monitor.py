@@ -17,6 +17,7 @@ from opslayer.capability import Capability
 from opslayer.records import Release, Verdict, VerdictKind, Version
 from opslayer.steps.champion import champion, first_window_after
 from opslayer.steps.observe import Observed, Span, observe
+from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
 from opslayer.windows import window_bounds, window_index
 
@@ -187,11 +188,10 @@ def answered(watch: Watch, rows: Observed) -> Answers:
 def alarm(watch: Watch, window: int, rows: Observed) -> Verdict:
     """Has the window changed against what the champion learnt from, beyond chance."""
     from opslayer.judgement import drift
-    from opslayer.steps import snapshot
 
     width = watch.capability.gate.block if watch.capability.gate else None
     assert width is not None
-    learnt = snapshot.load(watch.capability, watch.version.snapshot, watch.stores)
+    learnt = load(watch.capability, watch.version.snapshot, watch.stores)
     tail = learnt.features.iloc[-REFERENCE_ROWS:]
     blocks = [window_index(moment, width) for moment in learnt.event_time.iloc[-REFERENCE_ROWS:]]
     calibration = drift.calibrate(
@@ -223,13 +223,12 @@ def _columns(capability: Capability, features: object) -> dict[str, Column]:
 
 def harm(watch: Watch, window: int, rows: Observed) -> Verdict:
     """Is the champion worse on this window's labels than on the rows it was released on."""
-    from opslayer.judgement import harm as judgement
+    from opslayer.judgement.harm import judge
     from opslayer.judgement.losses import row_losses, typical_deviation
-    from opslayer.steps import snapshot
     from opslayer.steps.predict import score
 
     judged = rows.labelled
-    exam = snapshot.load(watch.capability, watch.version.exam, watch.stores)
+    exam = load(watch.capability, watch.version.exam, watch.stores)
     kind = watch.capability.kind
     scale = typical_deviation(exam.target) if kind == "regression" else 1.0
     losses, blocks = [], []
@@ -243,7 +242,7 @@ def harm(watch: Watch, window: int, rows: Observed) -> Verdict:
         blocks.append(
             np.array([window_index(moment, watch.capability.gate.block) for moment in moments])
         )
-    result = judgement.judge(losses[0], blocks[0], losses[1], blocks[1])
+    result = judge(losses[0], blocks[0], losses[1], blocks[1])
     verdict = watch.verdict(VerdictKind.HARM, window, result.outcome, result.reason)
     numbers = {**result.numbers, "window": window, "version": watch.version.version}
     return verdict.model_copy(update={"numbers": numbers, "error_rate": result.error_rate})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opslayer.capability import Capability
-from opslayer.errors import Refused
+from opslayer.errors import Refused, StoreError
 from opslayer.records import Release, Variant, Verdict, VerdictKind, Version
 from opslayer.stores import Stores
 
@@ -90,14 +90,25 @@ def follow(capability: Capability, stores: Stores) -> Release | None:
     """
     release = stores.ledger.releases.newest(capability.name)
     while release is not None:
-        wanted = release.champion.model_version
-        if wanted is not None and stores.models.champion(capability.name) != wanted:
-            stores.models.set_champion(capability.name, wanted)
+        _set_alias(capability, release, stores)
         now = stores.ledger.releases.newest(capability.name)
         if now == release:
             break
         release = now
     return release
+
+
+def _set_alias(capability: Capability, release: Release, stores: Stores) -> None:
+    """Set the alias where it differs; MLflow fails one of two that set a new one at once."""
+    import stamina
+
+    wanted = release.champion.model_version
+    if wanted is None:
+        return
+    for attempt in stamina.retry_context(on=StoreError, attempts=5, wait_initial=0.02, wait_max=1):
+        with attempt:
+            if stores.models.champion(capability.name) != wanted:
+                stores.models.set_champion(capability.name, wanted)
 
 
 def _need_words(by: str, reason: str) -> None:

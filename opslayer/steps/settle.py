@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from opslayer.capability import Capability, Kind
 from opslayer.errors import StaleParent
 from opslayer.records import Cause, Release, Verdict, VerdictKind, Version
-from opslayer.steps.champion import first_window_after
+from opslayer.steps.champion import member
 from opslayer.steps.memory import Memory, recall
 from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
 from opslayer.windows import window_index
-
-if TYPE_CHECKING:
-    from opslayer.judgement.policy import Member
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -90,7 +85,7 @@ def _remember(
     if not judged or stores.ledger.verdicts.get(verdict.id):
         return
     memory = recall(capability, stores) or _first_memory(capability, judged, stores)
-    fresh = [_member(capability, one.version) for one in judged]
+    fresh = [member(capability, one.version) for one in judged]
     window = window_index(cause.at, capability.monitor.window)
     state = policy.trained(memory.state, fresh, window, served, capability.retrain)
     numbers = Memory(state, memory.scale).numbers()
@@ -114,7 +109,7 @@ def _first_memory(capability: Capability, judged: Sequence[Judged], stores: Stor
 
     first = judged[0].version
     window = window_index(first.trained_at, capability.monitor.window)
-    state = policy.begin(_member(capability, first), window, capability.retrain)
+    state = policy.begin(member(capability, first), window, capability.retrain)
     return Memory(state, _scale(capability, first, stores))
 
 
@@ -126,10 +121,3 @@ def _scale(capability: Capability, first: Version, stores: Stores) -> float:
         return 1.0
     frame = snapshot.load(capability, first.snapshot, stores)
     return typical_deviation(frame.target.to_numpy())
-
-
-def _member(capability: Capability, version: Version) -> Member:
-    from opslayer.judgement.policy import Member
-
-    cut = first_window_after(version.cut, capability.monitor.window)
-    return Member(version.version, version.recipe, cut)

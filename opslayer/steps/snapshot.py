@@ -192,10 +192,11 @@ def _trained(capability: Capability, stores: Stores, as_of: datetime) -> list[Ve
 
 def _held_back(labelled: pd.DataFrame, cut: datetime) -> pd.Series[bool]:
     """Which labelled rows belong to the exam at a cut."""
-    held = labelled["event_time"] >= cut
-    divided = labelled.loc[labelled["event_time"] == cut - TICK, "row_id"]
-    held[divided.index] = [int(digest_of("exam", row), 16) < FIFTH * 2**64 for row in divided]
-    return held
+    held = (labelled["event_time"] >= cut).to_numpy(copy=True)
+    divided = (labelled["event_time"] == cut - TICK).to_numpy()
+    drawn = (int(digest_of("exam", row_id), 16) for row_id in labelled.loc[divided, "row_id"])
+    held[divided] = [number < FIFTH * 2**64 for number in drawn]
+    return pd.Series(held, labelled.index)
 
 
 def _choose(

@@ -18,7 +18,7 @@ CHECKS: tuple[Check, ...] = (
 def examine(installation: Installation) -> list[Finding]:
     """Every check's findings, in order; one per check at least, save those left out.
 
-    A check is left out where the one that it needs has failed, or has nothing to look at yet.
+    A check is left out where the one that it needs has found anything.
     """
     findings: list[Finding] = []
     unfit: set[str] = set()
@@ -28,6 +28,6 @@ def examine(installation: Installation) -> list[Finding]:
             continue
         found = check.examine(installation)
         findings += found
-        if check.needs is None and any(one.status is Health.FAILURE for one in found):
+        if any(one.status is not Health.OK for one in found):
             unfit.add(check.code)
     return findings

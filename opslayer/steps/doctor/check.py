@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslayer.capability import Capability
@@ -15,6 +16,10 @@ from opslayer.settings import Settings
 
 if TYPE_CHECKING:
     from opslayer.stores import Stores
+
+
+PATIENCE = 5
+"""Seconds to wait for a database server."""
 
 
 class Health(StrEnum):
@@ -58,8 +63,30 @@ class Installation:
         return [reading.capability for reading in self.readings if reading.capability]
 
     @cached_property
+    def schema(self) -> str | None:
+        """The database's revision, None before there is one; SQLAlchemy's error if it is away.
+
+        Looked up without our stores, which would make or upgrade the schema.
+        """
+        from sqlalchemy import create_engine, make_url, text
+
+        from opslayer.stores.ledger.migrate import version
+
+        url = make_url(self.settings.database)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            return None
+        patience = {"connect_timeout": PATIENCE} if url.get_backend_name() == "postgresql" else {}
+        engine = create_engine(url, connect_args=patience)
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1 FROM (SELECT 1) AS one"))
+            return version(engine)
+        finally:
+            engine.dispose()
+
+    @cached_property
     def stores(self) -> Stores:
-        """The stores; a check that uses them needs "database" first."""
+        """The stores; only where `schema` is this code's, for they make what is not there."""
         from opslayer.stores import Stores
 
         return Stores.at(self.settings)

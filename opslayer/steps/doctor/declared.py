@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from glob import glob
-from pathlib import Path
 
 from opslayer.capability import Capability, Place, Source
 from opslayer.configuration import Reading
-from opslayer.errors import Problem
+from opslayer.errors import NotFound, Problem, StoreError
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
 
 SHOWN = 5
@@ -26,7 +24,7 @@ def problems(reading: Reading) -> list[Problem]:
         kind = reading.capability.kind if reading.capability else None
         for sentence in check_estimator_path(reading.training, kind):
             place, _, message = sentence.partition(": ")
-            found.append(reading.problem(_place(place), message))
+            found.append(reading.document.problem(_place(place), message))
     return sorted(found, key=lambda problem: problem.line)
 
 
@@ -62,7 +60,7 @@ def _sources(installation: Installation) -> Iterator[Finding]:
 
 def _unreadable(source: Source, installation: Installation) -> str | None:
     if source.path is not None:
-        return None if source.path.startswith("s3://") else _unreadable_path(source.path)
+        return _unreadable_path(source.path)
     unset = [
         name
         for name in re.findall(r"\$\{(\w+)\}", source.url or "")
@@ -74,11 +72,20 @@ def _unreadable(source: Source, installation: Installation) -> str | None:
 
 
 def _unreadable_path(path: str) -> str | None:
-    there = [Path(found) for found in glob(path)]
+    from opslayer.stores import objects
+
+    try:
+        there = [one.name for one in objects.find(path)]
+    except (NotFound, StoreError) as error:
+        return str(error)
     if not there:
-        return f"there is nothing at {Path(path).absolute()}"
-    closed = [str(one) for one in there if not os.access(one, os.R_OK)]
+        return f"there is no .csv, .csv.gz or .parquet file at {path} yet"
+    closed = [name for name in there if _is_closed(name)]
     return f"{', '.join(closed)} can't be read by this user" if closed else None
+
+
+def _is_closed(name: str) -> bool:
+    return not name.startswith("s3://") and not os.access(name, os.R_OK)
 
 
 def _mend(capability: Capability, source: Source) -> str:

@@ -17,8 +17,6 @@ SUPPORTED = ((3, 11), (3, 13))
 ROOM_NEEDED = 200_000_000
 """Bytes: one training's snapshot, model and report pages of 4 MB, several times."""
 ROOM_WANTED = 2_000_000_000
-SECRET_LENGTH = 32
-"""Characters: 128 bits as hexadecimal, which no one can search."""
 
 
 def _python(_: Installation) -> Iterator[Finding]:
@@ -84,23 +82,9 @@ def _nearest_folder(root: Path) -> Path:
     return root if root.is_dir() else root.parent
 
 
-def _secret(installation: Installation) -> Iterator[Finding]:
-    secret = installation.settings.secret
-    way_out = "set OPSLAYER_SECRET to the output of: openssl rand -hex 32"
-    if secret is None:
-        found = "OPSLAYER_SECRET is not set, so no answer can be tied to a subject"
-        yield Finding("secret", Health.WARNING, found, way_out)
-    elif len(secret.get_secret_value()) < SECRET_LENGTH:
-        found = (
-            f"OPSLAYER_SECRET is shorter than {SECRET_LENGTH} characters, so hashes are guessable"
-        )
-        yield Finding("secret", Health.WARNING, found, way_out)
-
-
 CHECKS = (
     Check("python", "Python's version is supported", _python),
     Check("packages", "every package is there in the wanted version", _packages),
     Check("data-folder", "the data folder can be written to", _folder),
     Check("disk", "there is room on the disk", _room),
-    Check("secret", "OPSLAYER_SECRET is set", _secret),
 )

@@ -4,63 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 from opslayer.capability import Capability
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
+from opslayer.stores.ledger.batches import UNDER_WAY
 
-PATIENCE = 5
-"""Seconds to wait for a database server."""
 DIRTY = 0.01
 """Share of rows in quarantine above which a person should look."""
+SECRET_LENGTH = 32
+"""Characters: 128 bits as hexadecimal, which no one can search."""
 DRIFT = timedelta(minutes=5)
 """By how much clocks of one installation may differ."""
 
 
 def _database(installation: Installation) -> Iterator[Finding]:
-    """Looked at without opening our stores: those would make or upgrade the schema."""
-    from sqlalchemy import create_engine, exc, make_url, text
+    from sqlalchemy import exc
 
-    from opslayer.stores.ledger.migrate import HEAD, version
+    from opslayer.stores.ledger.migrate import HEAD
 
     try:
-        url = make_url(installation.settings.database)
-        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-            return
-        patience = {"connect_timeout": PATIENCE} if url.get_backend_name() == "postgresql" else {}
-        engine = create_engine(url, connect_args=patience)
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-        found = version(engine)
-        engine.dispose()
+        found = installation.schema
     except (exc.SQLAlchemyError, ImportError) as error:
-        yield Finding("database", Health.FAILURE, _unreachable(error), DATABASE_WAY_OUT)
+        told = str(getattr(error, "orig", None) or error).strip().splitlines()
+        message = f"the database does not answer: {told[0] if told else type(error).__name__}"
+        way_out = "start the database, or correct OPSLAYER_DATABASE_URL"
+        yield Finding("database", Health.FAILURE, message, way_out)
         return
-    yield from _schema(found, HEAD)
-
-
-DATABASE_WAY_OUT = "start the database, or correct OPSLAYER_DATABASE_URL"
-
-
-def _unreachable(error: Exception) -> str:
-    told = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return f"the database does not answer: {told[0] if told else type(error).__name__}"
-
-
-def _schema(found: str | None, head: str) -> Iterator[Finding]:
-    if found is not None and found > head:
-        message = f"the database has schema {found}, and this Opslayer knows schemas up to {head}"
+    if found is not None and found > HEAD:
+        message = f"the database has schema {found}, and this Opslayer knows schemas up to {HEAD}"
         way_out = "install the newer Opslayer again, or restore a backup from before it"
         yield Finding("database", Health.FAILURE, message, way_out)
-    elif found is not None and found != head:
-        message = f"the database has schema {found}, and this Opslayer writes {head}"
+    elif found is not None and found != HEAD:
+        message = f"the database has schema {found}, and this Opslayer writes {HEAD}"
         yield Finding("database", Health.WARNING, message, "the next verb that writes upgrades it")
 
 
-def _has_ledger(installation: Installation) -> bool:
-    """Whether anything was ever stored; a doctor makes no database."""
-    url = installation.settings.database
-    return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+def _known(installation: Installation) -> list[Capability]:
+    """The capabilities, once there is a ledger of this schema that may know them."""
+    from opslayer.stores.ledger.migrate import HEAD
+
+    return installation.capabilities if installation.schema == HEAD else []
 
 
 def _alias(installation: Installation) -> Iterator[Finding]:
@@ -76,10 +60,6 @@ def _alias(installation: Installation) -> Iterator[Finding]:
             yield Finding("alias", Health.WARNING, found, way_out)
 
 
-def _known(installation: Installation) -> list[Capability]:
-    return installation.capabilities if _has_ledger(installation) else []
-
-
 def _leases(installation: Installation) -> Iterator[Finding]:
     for capability in _known(installation):
         for row in installation.stores.ledger.causes.list(capability.name, "claimed"):
@@ -93,6 +73,44 @@ def _leases(installation: Installation) -> Iterator[Finding]:
             yield Finding("leases", Health.WARNING, found, way_out)
 
 
+def _batches(installation: Installation) -> Iterator[Finding]:
+    for capability in _known(installation):
+        ledger, name = installation.stores.ledger, capability.name
+        newest = ledger.batches.newest(name)
+        if newest is not None and newest.status in UNDER_WAY:
+            found = (
+                f"{name}: batch {newest.number} of source {newest.source} was begun and not done"
+            )
+            way_out = f"if no ingest runs now: opslayer run ingest_data {name} (it is finished)"
+            yield Finding("batches", Health.WARNING, found, way_out)
+        for source in capability.sources:
+            last = ledger.batches.of(name, source.name)[-1:]
+            if last and last[0].status == "refused":
+                found = f"{name}: source {source.name}: {last[0].begin.get('file')} was refused"
+                way_out = f"mend the file, then: opslayer run ingest_data {name}"
+                reason = f"{found}: {last[0].reason}"
+                yield Finding("batches", Health.WARNING, reason, way_out)
+
+
+def _secret(installation: Installation) -> Iterator[Finding]:
+    secret = installation.settings.secret
+    way_out = "set OPSLAYER_SECRET to the output of: openssl rand -hex 32"
+    if secret is not None and len(secret.get_secret_value()) < SECRET_LENGTH:
+        found = (
+            f"OPSLAYER_SECRET has less than {SECRET_LENGTH} characters, so hashes can be guessed"
+        )
+        yield Finding("secret", Health.WARNING, found, way_out)
+    if secret is None and any(_has_subjects(installation, one) for one in _known(installation)):
+        found = "answers are kept for subjects, and OPSLAYER_SECRET, which hides them, is not set"
+        way_out = "set OPSLAYER_SECRET to what it was when they were stored"
+        yield Finding("secret", Health.FAILURE, found, way_out)
+
+
+def _has_subjects(installation: Installation, capability: Capability) -> bool:
+    batch = installation.stores.events.read(capability.name, {}, limit=1000)
+    return any(getattr(event.record(), "subject", None) for event in batch.events)
+
+
 def _quarantine(installation: Installation) -> Iterator[Finding]:
     for capability in installation.capabilities:
         kept, refused = (_count(installation, capability, name) for name in ("rows", "quarantine"))
@@ -104,13 +122,21 @@ def _quarantine(installation: Installation) -> Iterator[Finding]:
 
 
 def _count(installation: Installation, capability: Capability, table: str) -> int:
+    found = _ask(installation, capability, table, "count(*)")
+    return int(found or 0)
+
+
+def _ask(installation: Installation, capability: Capability, table: str, what: str) -> Any:
+    """One value from a table of the lake; None where there is no such table, which stays so."""
     from deltalake import DeltaTable
 
-    lake = installation.stores.lake
+    from opslayer.stores.lake import Lake
+
+    lake = Lake(installation.settings.lake)
     if not DeltaTable.is_deltatable(lake.address(capability, table)):
-        return 0
-    counted = lake.query(capability, f"SELECT count(*) AS n FROM {table}", [table])  # noqa: S608
-    return int(counted["n"][0].as_py())
+        return None
+    found = lake.query(capability, f"SELECT {what} AS found FROM {table}", [table])  # noqa: S608
+    return found["found"][0].as_py()
 
 
 def _clock(installation: Installation) -> Iterator[Finding]:
@@ -132,12 +158,17 @@ def _newest(installation: Installation, capability: Capability) -> Iterator[tupl
         yield f"release {release.number}", release.at
     for verdict in ledger.verdicts.list(capability.name, limit=1):
         yield f"the verdict about {verdict.about}", verdict.at
+    newest = _ask(installation, capability, "rows", "max(event_time)")
+    if newest is not None:
+        yield "the newest row", newest
 
 
 CHECKS = (
     Check("database", "the database answers, or is made at first use", _database),
-    Check("alias", "MLflow's alias is what the ledger says", _alias, needs="database"),
-    Check("leases", "no retrain was left half done", _leases, needs="database"),
-    Check("quarantine", "few rows are in quarantine", _quarantine, needs="data-folder"),
-    Check("clock", "nothing is dated in the future", _clock, needs="database"),
+    Check("alias", "MLflow's alias is what the ledger says", _alias, "database"),
+    Check("batches", "no ingest was left half done and no file was refused", _batches, "database"),
+    Check("secret", "OPSLAYER_SECRET is set, or no subject is known", _secret, "database"),
+    Check("leases", "no retrain was left half done", _leases, "database"),
+    Check("quarantine", "few rows are in quarantine", _quarantine, "data-folder"),
+    Check("clock", "nothing is dated in the future", _clock, "database"),
 )

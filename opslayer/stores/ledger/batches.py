@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.stores.ledger.database import reading, transaction
@@ -71,20 +71,35 @@ class Batches:
         except IntegrityError:  # only where a database lets two transactions write at once
             return None
 
-    def turn(self, batch: Batch, status: str, reason: str | None = None) -> bool:
-        """Change the status of a batch that is under way; False if it was not any more."""
+    def finish(self, batch: Batch) -> bool:
+        """Mark a begun batch done; returns whether it is done now, by whomever."""
+        self._turn(batch, "begun", "done")
+        with reading(self.url) as connection:
+            status = connection.scalar(select(batches.c.status).where(*_key(batch)))
+        return bool(status == "done")
+
+    def close(self, batch: Batch, reason: str) -> None:
+        """Say that a begun batch is given up: whoever still writes it is to be shut out."""
+        self._turn(batch, "begun", "closing", reason)
+
+    def interrupt(self, batch: Batch) -> None:
+        """Say that nobody can write a closing batch any more, and the next may begin."""
+        self._turn(batch, "closing", "interrupted")
+
+    def _turn(self, batch: Batch, before: str, after: str, reason: str | None = None) -> None:
+        values = {"status": after} | ({"reason": reason} if reason else {})
         with transaction(self.url) as connection:
-            changed = connection.execute(
-                update(batches)
-                .where(
-                    batches.c.capability == batch.capability,
-                    batches.c.source == batch.source,
-                    batches.c.number == batch.number,
-                    batches.c.status.in_(UNDER_WAY),
-                )
-                .values(status=status, reason=reason)
+            connection.execute(
+                update(batches).where(*_key(batch), batches.c.status == before).values(**values)
             )
-        return bool(changed.rowcount)
+
+
+def _key(batch: Batch) -> tuple[ColumnElement[bool], ...]:
+    return (
+        batches.c.capability == batch.capability,
+        batches.c.source == batch.source,
+        batches.c.number == batch.number,
+    )
 
 
 def _add(connection: Connection, batch: Batch, after: int) -> Batch | None:

@@ -1,0 +1,169 @@
+"""What the sections of a capability may not say against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opslayer.capability import (
+    METRICS,
+    PREDICTORS,
+    Capability,
+    Condition,
+    Finding,
+    Kind,
+    Place,
+    RuleFallback,
+    twice,
+)
+from opslayer.records import Value
+
+
+def _predictor_is_whole(capability: Capability) -> list[Finding]:
+    if capability.kind not in PREDICTORS:
+        return []
+    return [
+        Finding((name,), f"is missing; a {capability.kind} capability needs it")
+        for name in ("inputs", "target", "training", "gate")
+        if not getattr(capability, name)
+    ]
+
+
+def _metric_fits_kind(capability: Capability) -> list[Finding]:
+    if capability.gate is None or capability.kind not in PREDICTORS:
+        return []
+    fitting = METRICS[capability.kind]
+    if capability.gate.metric in fitting:
+        return []
+    wrong = f"{capability.gate.metric} does not fit {capability.kind}"
+    return [Finding(("gate", "metric"), f"{wrong}; use {', '.join(fitting)}")]
+
+
+def _slices_are_inputs(capability: Capability) -> list[Finding]:
+    slices = capability.gate.slices if capability.gate else ()
+    return [
+        Finding(("gate", "slices", index), _no_input(capability, name))
+        for index, name in enumerate(slices)
+        if name not in capability.inputs
+    ]
+
+
+def _rules_fit_inputs(capability: Capability) -> list[Finding]:
+    return [
+        Finding(("labels", "rules", index, "when"), wrong)
+        for index, rule in enumerate(capability.labels.rules)
+        if (wrong := _misfit(capability, rule.when))
+    ]
+
+
+def _misfit(capability: Capability, test: Condition) -> str | None:
+    column = capability.inputs.get(test.column)
+    if column is None:
+        return _no_input(capability, test.column)
+    of_text = test.matches is not None or isinstance(test.equals, str)
+    if of_text and column.type.numeric:
+        return f"{test.column} is {column.type}; compare it with a number"
+    if not of_text and not column.type.numeric:
+        return f"{test.column} is {column.type}; compare it with text, in quotes"
+    if isinstance(test.equals, str) and column.choices and test.equals not in column.choices:
+        return f"{test.equals} is no choice of {test.column}; use {', '.join(column.choices)}"
+    return None
+
+
+def _patterns_compile(capability: Capability) -> list[Finding]:
+    return [
+        Finding(("labels", "rules", index, "when", "matches"), f"is no RE2 pattern; {wrong}")
+        for index, rule in enumerate(capability.labels.rules)
+        if rule.when.matches is not None and (wrong := _re2_error(rule.when.matches))
+    ]
+
+
+def _re2_error(pattern: str) -> str | None:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    try:
+        compute.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        return str(error)
+    return None
+
+
+def _answers_fit_kind(capability: Capability) -> list[Finding]:
+    """What rules and the fallback answer must be a value that the target can have."""
+    if capability.kind not in PREDICTORS:
+        return []
+    answers: list[tuple[Place, Value]] = [
+        (("labels", "rules", index, "value"), rule.value)
+        for index, rule in enumerate(capability.labels.rules)
+    ] + [
+        (("fallback", index, "rule", "constant"), step.rule.constant)
+        for index, step in enumerate(capability.fallback)
+        if isinstance(step, RuleFallback)
+    ]
+    return [
+        Finding(place, wrong)
+        for place, value in answers
+        if (wrong := _no_answer(capability, value))
+    ]
+
+
+def _no_answer(capability: Capability, value: Value) -> str | None:
+    if capability.kind is Kind.REGRESSION:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if number else "a regression answers with a number; write one"
+    if not isinstance(value, str):
+        return "a classification answers with a class; write its name, in quotes"
+    if capability.classes is not None and value not in capability.classes:
+        return f"{value} is no class; use {', '.join(capability.classes)}"
+    return None
+
+
+def _classes_are_classes(capability: Capability) -> list[Finding]:
+    if capability.classes is None:
+        return []
+    if capability.kind is not Kind.CLASSIFICATION:
+        return [Finding(("classes",), f"goes with classification, not with {capability.kind}")]
+    if len(set(capability.classes)) < len(capability.classes):
+        return [Finding(("classes",), f"has {', '.join(twice(capability.classes))} twice")]
+    if len(capability.classes) < 2:
+        return [Finding(("classes",), "must name at least two")]
+    return []
+
+
+def _target_is_no_input(capability: Capability) -> list[Finding]:
+    if capability.target not in capability.inputs:
+        return []
+    wrong = f"{capability.target} is an input too, so every model would be told the answer"
+    return [Finding(("target",), f"{wrong}; take it out of inputs")]
+
+
+def _names_differ(capability: Capability) -> list[Finding]:
+    named: dict[Place, list[str]] = {
+        ("sources",): [source.name for source in capability.sources],
+        ("labels", "rules"): [rule.name for rule in capability.labels.rules],
+        ("gate", "slices"): list(capability.gate.slices) if capability.gate else [],
+    }
+    return [
+        Finding((*place, index), f"{name} occurs twice; name each differently, or take one out")
+        for place, names in named.items()
+        for index, name in enumerate(names)
+        if name in names[:index]
+    ]
+
+
+def _no_input(capability: Capability, name: str) -> str:
+    return f"{name} is no input; inputs are {', '.join(capability.inputs)}"
+
+
+CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
+    _predictor_is_whole,
+    _metric_fits_kind,
+    _slices_are_inputs,
+    _rules_fit_inputs,
+    _patterns_compile,
+    _answers_fit_kind,
+    _classes_are_classes,
+    _target_is_no_input,
+    _names_differ,
+)
+"""What one section says about another. `opslayer.configuration` turns places into lines."""

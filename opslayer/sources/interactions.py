@@ -1,0 +1,244 @@
+"""The interaction log as a source: what was asked, what was answered, what was said about it.
+
+Feedback that states no target (a thumb, a click) stays in the log and is counted, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+from pydantic import ValidationError
+
+from opslayer.capability import PREDICTORS, Capability, ColumnType, Kind
+from opslayer.records import Feedback, FeedbackKind, Interaction, TagSource
+from opslayer.sources.cells import EXACT, INEXACT
+from opslayer.sources.chunk import Chunk, Fault, shortened
+from opslayer.sources.contract import Layout, Typed, contract_of, typed
+from opslayer.sources.part import Part, Parts
+from opslayer.sources.seen import Seen
+from opslayer.sources.values import column_of
+from opslayer.stores.events import Event, Events
+from opslayer.stores.lake import MOMENT, schema
+from opslayer.stores.ledger.batches import Batch
+
+NAME = "interactions"
+"""The log's name as a source; no source in a file may be called so."""
+ENTRIES = 20_000
+"""Entries in one batch: an entry may hold a text of any length."""
+LARGEST = 2**63
+"""Whole numbers up to here are taken as the text of a category or a class."""
+STATES = {
+    FeedbackKind.TRUE_VALUE: (TagSource.OUTCOME, 1.0),
+    FeedbackKind.CORRECTION: (TagSource.EXPERT, 0.9),
+}
+"""Feedback that states a target: as which source, how surely."""
+
+
+class EntryError(Exception):
+    """A value that can't be what it should; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFeed:
+    """The log's entries of one capability."""
+
+    capability: Capability
+    events: Events
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return NAME
+
+    def check(self) -> None:
+        """Nothing in its configuration can keep it from being asked."""
+
+    def parts(self, history: Sequence[Batch]) -> Parts:
+        """New entries, each writer's in its order."""
+        done = [batch.end["positions"] for batch in history if batch.status == "done"]
+        position: dict[str, int] = done[-1] if done else {}
+        pending = history[-1] if history and history[-1].status == "begun" else None
+        until = pending.end["positions"] if pending else None
+        while True:
+            read = self.events.read(self.capability.name, position, ENTRIES)
+            found = [entry for entry in read.events if until is None or _within(entry, until)]
+            if found:
+                end = {**position, **{entry.writer: entry.number for entry in found}}
+                begin = {"positions": position, "contract": contract_of(self.capability)}
+                yield Part(begin, {"positions": end}, self._typed(found))
+                position = end
+            elif until is None:
+                return
+            until = None
+
+    def _typed(self, entries: Sequence[Event]) -> Typed:
+        taken, faults = _Taken(self.capability, [], []), []
+        for entry in entries:
+            try:
+                taken.add(entry)
+            except EntryError as reason:
+                faults.append(_fault(entry, str(reason)))
+        layout = self._layout()
+        asked = typed(self.capability, layout, taken.chunk(layout), Seen())
+        return replace(
+            asked,
+            faults=(*asked.faults, *faults),
+            read=len(entries),
+            answers=taken.answers(),
+            statements=taken.statements(),
+            remarks=taken.remarks,
+        )
+
+    def _layout(self) -> Layout:
+        names = ["interaction.event_time", "interaction.id"]
+        while {*names} & {*self.capability.inputs}:
+            names = [f".{name}" for name in names]
+        return Layout(NAME, event_time=names[0], id=names[1])
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Entries that can be read, on their way to columns."""
+
+    capability: Capability
+    asked: list[tuple[Event, Interaction, Any]]
+    """With the value of the output."""
+    stated: list[tuple[Feedback, Any]]
+    remarks: int = 0
+
+    def add(self, entry: Event) -> None:
+        """Sort an entry in; raises EntryError where it breaks the contract."""
+        try:
+            record = entry.record()
+        except ValidationError as error:
+            raise EntryError(
+                f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
+            ) from error
+        if isinstance(record, Interaction):
+            _check_json(self.capability, record)
+            self.asked.append((entry, record, self._answer(record)))
+        elif record.kind in STATES and self.capability.kind in PREDICTORS:
+            self.stated.append((record, self._value(record.value, "value")))
+        else:
+            self.remarks += 1
+
+    def _answer(self, record: Interaction) -> Any:
+        value = record.output.get("value")
+        if value is None or self.capability.kind not in PREDICTORS:
+            return None
+        # A fallback's constant may be no class of the contract, and was served all the same.
+        return _target(self.capability, value, "output.value")
+
+    def _value(self, value: Any, field: str) -> Any:
+        target = _target(self.capability, value, field)
+        classes = self.capability.classes
+        if classes and target not in classes:
+            raise EntryError(f"{field}: none of {', '.join(classes)}")
+        return target
+
+    def chunk(self, layout: Layout) -> Chunk:
+        """The interactions' inputs as columns."""
+        records = [record for _, record, _ in self.asked]
+        columns = {
+            name: column_of([record.input.get(name) for record in records])
+            for name in self.capability.inputs
+        }
+        columns[layout.event_time] = pa.array([one.event_time for one in records], MOMENT)
+        columns[layout.id or ""] = pa.array([one.id for one in records], pa.string())
+        entries = [entry for entry, _, _ in self.asked]
+        return Chunk([one.writer for one in entries], [one.number for one in entries], columns)
+
+    def answers(self) -> pa.Table:
+        """What was served for each interaction."""
+        rows = [
+            {
+                "row_id": record.id,
+                "event_time": record.event_time,
+                "release": record.release,
+                "variant": record.variant,
+                "value": value,
+                "output": json.dumps(record.output, ensure_ascii=False),
+            }
+            for _, record, value in self.asked
+        ]
+        return pa.Table.from_pylist(rows, schema(self.capability, "answers"))
+
+    def statements(self) -> pa.Table:
+        """Feedback as tags. The interaction may come later; both meet by its id."""
+        rows = [
+            {
+                "id": record.id,
+                "row_id": record.interaction_id,
+                "value": value,
+                "source": STATES[record.kind][0].value,
+                "by": record.by,
+                "confidence": STATES[record.kind][1],
+                "event_time": record.event_time,
+                "known_time": record.known_time,
+            }
+            for record, value in self.stated
+        ]
+        return pa.Table.from_pylist(rows, schema(self.capability, "tags"))
+
+
+def _check_json(capability: Capability, record: Interaction) -> None:
+    """JSON says what is a number and what a text; it is taken at its word."""
+    wrong = [
+        f"input.{name}: no {column.type}: {type(value).__name__}"
+        for name, column in capability.inputs.items()
+        if (value := record.input.get(name)) is not None and not _fits(value, column.type)
+    ]
+    if wrong:
+        raise EntryError("; ".join(wrong))
+
+
+def _fits(value: object, kind: ColumnType) -> bool:
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return False
+    if kind is ColumnType.BOOLEAN:
+        return isinstance(value, (bool, int, float))
+    if kind.numeric:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (str, int))
+
+
+def _target(capability: Capability, value: Any, field: str) -> str | float:
+    if capability.kind is Kind.CLASSIFICATION:
+        return _class(value, field)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise EntryError(f"{field}: no number: {type(value).__name__}")
+    if isinstance(value, int) and abs(value) > EXACT:
+        raise EntryError(f"{field}: {INEXACT}")
+    if not math.isfinite(value):
+        raise EntryError(f"{field}: no finite number")
+    return float(value)
+
+
+def _class(value: Any, field: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if (isinstance(value, str) and value) or (isinstance(value, int) and abs(value) <= LARGEST):
+        return str(value)
+    raise EntryError(f"{field}: no class: {type(value).__name__}")
+
+
+def _within(entry: Event, positions: dict[str, int]) -> bool:
+    return entry.number <= positions.get(entry.writer, 0)
+
+
+def _briefly(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:5]
+    )
+
+
+def _fault(entry: Event, reason: str) -> Fault:
+    column = reason.split(":", 1)[0]
+    return Fault(entry.writer, entry.number, column, reason, shortened(entry.text))

@@ -1,0 +1,253 @@
+"""A typed chunk against the lake: what is new, what is there already, what contradicts it.
+
+Nothing is stored twice, whatever came before: a row is known by its id, a tag by its id, a bad
+row by its file, line, reason and text. So a batch that was cut off may be read again in any form.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opslayer.capability import Capability
+from opslayer.records import TagSource
+from opslayer.sources.chunk import Fault, shortened
+from opslayer.sources.contract import Typed, contents_of
+from opslayer.sources.present import Present, literal
+from opslayer.stores.lake import INPUT, Lake, schema
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of it: read = stored + present + quarantined + statements + remarks."""
+
+    read: int = 0
+    """Rows of sources, and entries of the interaction log."""
+    stored: int = 0
+    """Rows new in the lake."""
+    present: int = 0
+    """Rows, feedback and bad rows that were there already."""
+    quarantined: int = 0
+    """Bad rows, new in the quarantine."""
+    statements: int = 0
+    """Feedback that states a target, new as a tag."""
+    remarks: int = 0
+    """Feedback that states none; it stays in the interaction log."""
+    tags: int = 0
+    """Tags new in the lake: from targets in rows, and from statements."""
+    corrections: int = 0
+    """Those of them that supersede what the same source had said."""
+
+    def __add__(self, other: Counts) -> Counts:
+        names = [field.name for field in fields(self)]
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all that was read is accounted for."""
+        kept = self.stored + self.present + self.quarantined + self.statements + self.remarks
+        return self.read == kept
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """What is to be written, by table, and the counts."""
+
+    quarantine: pa.Table
+    tags: pa.Table
+    answers: pa.Table
+    rows: pa.Table
+    counts: Counts
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not any(map(len, (self.quarantine, self.tags, self.answers, self.rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Sifts the chunks of one source."""
+
+    capability: Capability
+    lake: Lake
+    source: str
+    as_of: datetime
+    """A correction is known from here on, unless its source says since when."""
+
+    def sift(self, typed: Typed) -> Sifted:
+        """Part a chunk. Reads the lake, writes nothing."""
+        new, contrary = self._compare(typed)
+        stated = _Stated(typed, self, contrary)
+        tags = stated.tags()
+        taken = pc.invert(pa.array([at in contrary for at in range(len(typed.rows))], pa.bool_()))
+        rows = typed.rows.take(pa.array(new, pa.int64()))
+        bad = [*typed.faults, *contrary.values()]
+        quarantine = self._quarantine(bad)
+        said = _or_empty(self.capability, "tags", typed.statements)
+        statements = self._unknown("tags", "id", said)
+        served = _or_empty(self.capability, "answers", typed.answers)
+        ours = pc.is_in(served.column("row_id"), typed.rows.column("row_id").filter(taken))
+        counts = Counts(
+            read=typed.read,
+            stored=len(rows),
+            present=len(typed.rows) - len(rows) - len(contrary)
+            + len(bad) - len(quarantine) + len(said) - len(statements),
+            quarantined=len(quarantine),
+            statements=len(statements),
+            remarks=typed.remarks,
+            tags=len(tags) + len(statements),
+            corrections=len(tags) - tags.column("supersedes").null_count,
+        )  # fmt: skip
+        return Sifted(
+            quarantine,
+            pa.concat_tables([tags, statements]),
+            self._unknown("answers", "row_id", served.filter(ours)),
+            rows,
+            counts,
+        )
+
+    @property
+    def present(self) -> Present:
+        """The lake's holdings."""
+        return Present(self.capability, self.lake)
+
+    def _compare(self, typed: Typed) -> tuple[list[int], dict[int, Fault]]:
+        """Which rows are new, and which repeat an id with other content; the rest is present."""
+        contents = self._contents(typed)
+        new, contrary = [], {}
+        ids = typed.rows.column("row_id").to_pylist()
+        for at, (id, content) in enumerate(zip(ids, typed.contents, strict=True)):
+            first = contents.setdefault(id, content)
+            if first is content:
+                new.append(at)
+            elif first != content:
+                contrary[at] = _contrary(typed, at, "duplicate id, with other inputs or time")
+        return new, contrary
+
+    def _contents(self, typed: Typed) -> dict[str, bytes]:
+        """The contents of those rows that the lake holds, by id."""
+        ids = typed.rows.column("row_id").combine_chunks()
+        event = typed.rows.column("event_time")
+        where = "true"
+        if len(ids) and not typed.declared_id:
+            first, last = (pc.min_max(event)[end].as_py().isoformat() for end in ("min", "max"))
+            where = f"event_time BETWEEN TIMESTAMP '{first}' AND TIMESTAMP '{last}'"
+        held = self.present.rows("rows", "row_id", ids, where).combine_chunks()
+        inputs = {
+            name: held.column(name).combine_chunks()
+            for name in held.column_names
+            if name.startswith(INPUT)
+        }
+        contents = contents_of(held.column("event_time").combine_chunks(), inputs)
+        return dict(zip(held.column("row_id").to_pylist(), contents, strict=True))
+
+    def _unknown(self, table: str, key: str, found: pa.Table) -> pa.Table:
+        held = self.present.rows(table, key, found.column(key).combine_chunks())
+        return found.filter(pc.invert(pc.is_in(found.column(key), held.column(key))))
+
+    def _quarantine(self, faults: list[Fault]) -> pa.Table:
+        wanted = schema(self.capability, "quarantine")
+        names = wanted.names
+        held = self._held_faults(faults, names)
+        rows = [{"source": self.source, **{n: getattr(f, n) for n in names[1:]}} for f in faults]
+        new = [row for row in rows if tuple(row[name] for name in names) not in held]
+        return pa.Table.from_pylist(new, wanted)
+
+    def _held_faults(self, faults: list[Fault], names: list[str]) -> set[tuple[Any, ...]]:
+        if not faults:
+            return set()
+        lines = [fault.line for fault in faults]
+        where = f"source = {literal(self.source)} AND line BETWEEN {min(lines)} AND {max(lines)}"
+        files = {fault.file for fault in faults}
+        if len(files) == 1:
+            where += f" AND file = {literal(files.pop())}"
+        held = self.present.stream("quarantine", names, where)
+        return {tuple(row.values()) for part in held for row in part.to_pylist()}
+
+
+class _Stated:
+    """The targets that rows state, against what their source has stated of the same rows.
+
+    The first statement about a row is a tag, an equal one is nothing new, another one in a later
+    version or file corrects the earlier. Another one for an id that repeats in one file is a
+    contradiction: that row goes to quarantine.
+    """
+
+    def __init__(self, typed: Typed, sieve: Sieve, contrary: dict[int, Fault]) -> None:
+        self._typed, self._sieve, self._contrary = typed, sieve, contrary
+        stated = pc.is_valid(typed.targets).to_pylist()
+        self._at = [at for at in range(len(stated)) if stated[at] and at not in contrary]
+
+    def tags(self) -> pa.Table:
+        """The new tags; a contradiction is added to the contrary rows."""
+        ids = self._typed.rows.column("row_id").to_pylist()
+        targets, current = self._typed.targets.to_pylist(), self._current()
+        made: list[tuple[int, str, str | None]] = []
+        for at in self._at:
+            earlier, value = current.get(ids[at]), targets[at]
+            if earlier and earlier[1] == value:
+                continue
+            if earlier and self._typed.repeated[at]:
+                reason = "duplicate id, with another target"
+                self._contrary[at] = _contrary(self._typed, at, reason)
+                continue
+            before = earlier[0] if earlier else None
+            tag = _digest(self._sieve.source, ids[at], repr(value), before or "")
+            current[ids[at]] = (tag, value)
+            made.append((at, tag, before))
+        return self._table(made)
+
+    def _current(self) -> dict[str, tuple[str, Any]]:
+        """By row id the tag of this source that none of its later ones supersedes."""
+        source = literal(TagSource.OUTCOME.value)
+        where = f'source = {source} AND "by" = {literal(self._sieve.source)}'
+        ids = self._typed.rows.column("row_id").take(pa.array(self._at, pa.int64()))
+        held = self._sieve.present.rows("tags", "row_id", ids.combine_chunks(), where).to_pylist()
+        superseded = {tag["supersedes"] for tag in held}
+        return {
+            tag["row_id"]: (tag["id"], tag["value"]) for tag in held if tag["id"] not in superseded
+        }
+
+    def _table(self, made: list[tuple[int, str, str | None]]) -> pa.Table:
+        at = pa.array([index for index, _, _ in made], pa.int64())
+        before = pa.array([tag for _, _, tag in made], pa.string())
+        known = self._typed.known.take(at)
+        if not self._typed.declared_known:
+            learnt = pa.scalar(self._sieve.as_of, known.type)
+            early = pc.and_(pc.is_valid(before), pc.less(known, learnt))
+            known = pc.if_else(early, learnt, known)
+        rows = self._typed.rows.take(at)
+        columns = {
+            "id": pa.array([tag for _, tag, _ in made], pa.string()),
+            "row_id": rows.column("row_id"),
+            "value": self._typed.targets.take(at),
+            "source": pa.repeat(pa.scalar(TagSource.OUTCOME.value), len(made)),
+            "by": pa.repeat(pa.scalar(self._sieve.source), len(made)),
+            "confidence": pa.repeat(pa.scalar(1.0), len(made)),
+            "event_time": rows.column("event_time"),
+            "known_time": known,
+            "supersedes": before,
+        }
+        return pa.table(columns, schema=schema(self._sieve.capability, "tags"))
+
+
+def _contrary(typed: Typed, at: int, reason: str) -> Fault:
+    row = typed.rows.slice(at, 1).to_pylist()[0]
+    raw = json.dumps({**row, "target": typed.targets[at].as_py()}, default=str, ensure_ascii=False)
+    text = f"{reason}: {row['row_id']} is in the lake, or came before in the file"
+    return Fault(row["file"], row["line"], "", text, shortened(raw))
+
+
+def _or_empty(capability: Capability, table: str, found: pa.Table | None) -> pa.Table:
+    return schema(capability, table).empty_table() if found is None else found
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,124 @@
+"""Train: fit one model on a snapshot, examine it on held-back rows, register it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from opslayer.capability import METRICS, Capability, Kind, Metric
+from opslayer.records import Cause, Recipe, Snapshot, Version
+from opslayer.stores import Stores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from sklearn.pipeline import Pipeline
+
+    from opslayer.frame import Frame
+    from opslayer.learners.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """For what, and judged on which rows, a model is trained."""
+
+    cause: Cause
+    recipe: Recipe
+    exam: Snapshot
+    """The held-back rows."""
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment as of which labels are known: that of the cause, however late it runs."""
+        return self.cause.at
+
+
+def train(
+    capability: Capability, snapshot: Snapshot, stores: Stores, order: TrainingOrder
+) -> Version:
+    """The version trained for a cause and recipe; the one in the ledger if there is one.
+
+    A training that was killed anywhere leaves nothing that counts: done again, it fits the same
+    model, registers it once, and clears away what was left. Raises NotEnoughData, ConfigError,
+    Refused (the rows or the estimator don't allow it), NotFound or StoreError.
+    """
+    for kept in stores.ledger.versions.for_cause(capability.name, order.cause.id):
+        if kept.recipe is order.recipe:
+            return kept
+    from opslayer.learners.tabular import fit
+    from opslayer.steps.snapshot import load
+
+    model = fit(capability, load(capability, snapshot.digest, stores))
+    made = _register(capability, snapshot, stores, order, model)
+    version = stores.ledger.versions.add(made)
+    stores.models.keep_only(version)
+    return version
+
+
+def _register(
+    capability: Capability,
+    snapshot: Snapshot,
+    stores: Stores,
+    order: TrainingOrder,
+    model: Pipeline,
+) -> Version:
+    from opslayer.learners.tabular import predict
+    from opslayer.steps.snapshot import load
+    from opslayer.stores.registration import Registration
+
+    exam = load(capability, order.exam.digest, stores)
+    said = predict(model, exam.features)
+    metrics = exam_metrics(capability, exam, said)
+    registered = stores.models.register(
+        Registration(
+            capability=capability,
+            model=model,
+            cause=order.cause.id,
+            snapshot=snapshot,
+            exam=order.exam,
+            as_of=order.as_of,
+            rows_at=stores.lake.address(capability, "snapshots"),
+            metrics=metrics,
+            figures=_figures(capability, exam, said, model),
+        )
+    )
+    return Version(
+        capability=capability.name,
+        version=registered.version,
+        run_id=registered.run_id,
+        recipe=order.recipe,
+        snapshot=snapshot.digest,
+        exam=order.exam.digest,
+        cut=snapshot.until,
+        trained_at=order.as_of,
+        cause=order.cause.id,
+        manifest=registered.manifest,
+        metrics=metrics,
+    )
+
+
+def exam_metrics(capability: Capability, exam: Frame, said: Prediction) -> dict[str, float]:
+    """Every metric of the kind that the answers allow, by its name; empty without rows."""
+    from opslayer.judgement.losses import Answers, metric
+
+    answers = Answers(said.values, said.probabilities, said.classes)
+    values = {
+        name.value: metric(name, exam.target.to_numpy(), answers)
+        for name in METRICS[capability.kind]
+        if name is not Metric.LOG_LOSS or said.probabilities is not None
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _figures(
+    capability: Capability, exam: Frame, said: Prediction, model: Pipeline
+) -> dict[str, Figure]:
+    from opslayer.learners.figures import draw, draw_importance
+    from opslayer.learners.importance import importance
+
+    assert capability.training is not None
+    truth = exam.target.to_numpy(dtype=object if capability.kind is Kind.CLASSIFICATION else float)
+    figures = draw(capability.kind, truth, said, exam.event_time.to_numpy())
+    if rise := importance(model, exam.features, truth, capability.training.seed):
+        figures["importance"] = draw_importance(rise)
+    return figures

@@ -1,0 +1,196 @@
+"""One MLflow run per training: written whole, or marked as failed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from opslayer.errors import Refused
+from opslayer.learners.trusted_types import TRUSTED
+from opslayer.records import Recipe
+from opslayer.stores.manifest import seal
+from opslayer.stores.registration import (
+    Registration,
+    datasets,
+    example,
+    metrics,
+    params,
+    requirements,
+    signature,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, ModelVersion, Run
+
+
+ASIDE = ".writing"
+"""Not in the system's temporary folder: a model may hold words of its rows, and a killed training
+leaves them where whoever erases looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Where a model went, and what it must look like when it is loaded."""
+
+    version: int
+    run_id: str
+    manifest: dict[str, str]
+
+
+def write_run(
+    client: MlflowClient, experiment: str, registration: Registration, root: Path
+) -> Registered:
+    """Log a training and register its model; the experiment is given by its id.
+
+    The model is first written below `root`, in a folder that `clear_aside` removes. Raises
+    Refused for a model that skops can't load again from our list of types.
+    """
+    with _run(client, experiment, registration) as run:
+        model = client.create_logged_model(
+            experiment, "model", run.info.run_id, registration.tags, params(registration)
+        )
+        manifest = _upload(client, registration, model, root)
+        _describe(client, registration, run, model)
+        version = _register(client, registration, model)
+    return Registered(int(version.version), run.info.run_id, manifest)
+
+
+@contextmanager
+def _run(client: MlflowClient, experiment: str, registration: Registration) -> Iterator[Run]:
+    from mlflow.exceptions import MlflowException
+
+    name = f"{registration.recipe.value} {registration.cause}"
+    run = client.create_run(experiment, tags=registration.tags, run_name=name)
+    try:
+        yield run
+    except BaseException:
+        with suppress(MlflowException):  # what went wrong first is what should be read
+            client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def _upload(
+    client: MlflowClient, registration: Registration, model: LoggedModel, root: Path
+) -> dict[str, str]:
+    """Save the model aside, seal it there, and only then hand its files to the store."""
+    aside = Path(root, ASIDE)
+    aside.mkdir(parents=True, exist_ok=True)
+    prefix = _aside_name(registration.cause, registration.recipe)
+    with TemporaryDirectory(prefix=prefix, dir=aside) as folder:
+        path = Path(folder, "model")
+        _save(path, registration, model)
+        manifest = seal(path)
+        client.log_model_artifacts(model.model_id, str(path))
+    client.finalize_logged_model(model.model_id, "READY")
+    return manifest
+
+
+def clear_aside(root: Path, cause: str, recipe: Recipe) -> None:
+    """Remove what killed trainings of a cause and recipe had begun to write."""
+    for folder in Path(root, ASIDE).glob(f"{_aside_name(cause, recipe)}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _aside_name(cause: str, recipe: Recipe) -> str:
+    return f"{cause}-{recipe.value}-"
+
+
+def _save(path: Path, registration: Registration, model: LoggedModel) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model
+    from mlflow.sklearn import save_model
+
+    training = registration.capability.training
+    assert training is not None
+    try:
+        save_model(
+            registration.model,
+            str(path),
+            serialization_format=training.serialization,
+            skops_trusted_types=list(TRUSTED),
+            signature=signature(registration.capability),
+            input_example=example(registration.capability),
+            pip_requirements=requirements(registration.capability),
+            mlflow_model=Model(
+                artifact_path=model.artifact_location,
+                model_uuid=model.model_id,
+                run_id=model.source_run_id,
+                model_id=model.model_id,
+            ),
+        )
+    except MlflowException as error:
+        raise Refused(
+            f"{registration.capability.name}: {training.estimator} can't be kept in a file that "
+            f"runs no code when it is loaded{_foreign(registration)}. Choose another estimator or "
+            "parameters, or set training.serialization to cloudpickle where nobody else can "
+            "write the model store"
+        ) from error
+
+
+def _foreign(registration: Registration) -> str:
+    """The types in a model that are not on our list, where skops can name them."""
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        found = skops.io.get_untrusted_types(data=skops.io.dumps(registration.model))
+    except UnsupportedTypeException as error:
+        return f" ({error})"
+    foreign = sorted(set(found) - set(TRUSTED))
+    return f" (it holds {', '.join(foreign)})" if foreign else ""
+
+
+def _describe(
+    client: MlflowClient, registration: Registration, run: Run, model: LoggedModel
+) -> None:
+    from mlflow.entities import LoggedModelOutput, Param
+
+    run_id = run.info.run_id
+    client.log_batch(
+        run_id,
+        metrics(registration, run_id=run_id, model_id=model.model_id),
+        [Param(name, value) for name, value in params(registration).items()],
+    )
+    client.log_inputs(run_id, datasets(registration))
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    for name, figure in registration.figures.items():
+        client.log_figure(run_id, figure, f"{name}.png", save_kwargs={"dpi": 90})
+
+
+def _register(client: MlflowClient, registration: Registration, model: LoggedModel) -> ModelVersion:
+    from mlflow.exceptions import MlflowException
+
+    name = registration.capability.name
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    return client.create_model_version(
+        name,
+        model.artifact_location,
+        model.source_run_id,
+        registration.tags,
+        model_id=model.model_id,
+    )
+
+
+def discard_run(client: MlflowClient, experiment: str, run: Run) -> None:
+    """Delete a run that came to nothing, with the models it stored."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    where = f"source_run_id = '{run.info.run_id}'"
+    for model in client.search_logged_models([experiment], where):
+        files = get_artifact_repository(model.artifact_location, client.tracking_uri)
+        files.delete_artifacts()
+        client.delete_logged_model(model.model_id)
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    client.delete_run(run.info.run_id)

@@ -1,0 +1,125 @@
+"""The way to MLflow: its client, its first database, its silence, and its errors as ours."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opslayer.errors import NotFound, StoreError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+HABITS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default 7 waits four minutes for a dead server
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+@lru_cache(maxsize=8)
+def client(uri: str) -> MlflowClient:
+    """The client for a tracking and registry URI; the first one makes the SQLite database."""
+    for name, value in HABITS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    _silence()
+    make_database(uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def make_database(uri: str) -> None:
+    """Make MLflow's SQLite database where there is none; nothing for any other URI.
+
+    MLflow itself makes it in fifty steps, in the open: two processes spoil it for each other, and
+    a kill in the middle spoils it for good. Here it is made aside, under a lock, and renamed.
+    """
+    path = _sqlite_file(uri)
+    if path is None or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f"{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            partial = path.with_name(f"{path.name}.new")
+            partial.unlink(missing_ok=True)
+            _make_schema(partial)
+            _rename(partial, path)
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into StoreError, or NotFound where it says that there is no such."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        text = f"MLflow at {_without_password(uri)}: {str(error.message).splitlines()[0]}"
+        missing = error.error_code == "RESOURCE_DOES_NOT_EXIST"
+        raise (NotFound if missing else StoreError)(text) from error
+
+
+def is_local(uri: str) -> bool:
+    """Whether the client itself writes the artefacts, and no tracking server decides where to."""
+    return not re.match(r"(https?|databricks)\b", uri)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    from sqlalchemy import make_url
+
+    if not uri.startswith("sqlite"):
+        return None
+    name = make_url(uri).database
+    return Path(name) if name and name != ":memory:" else None
+
+
+def _make_schema(path: Path) -> None:
+    from mlflow.store.db.utils import _initialize_tables
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import create_engine, event
+
+    _silence()
+    uri = f"sqlite:///{path}"
+    engine = create_engine(uri)
+    event.listen(engine, "connect", _write_fast)
+    _initialize_tables(engine)
+    engine.dispose()
+    # It adds the default experiment, for which two processes would compete as well.
+    store = SqlAlchemyStore(uri, path.with_name("models").as_uri())
+    store.engine.dispose()
+
+
+def _write_fast(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")  # one sync at the end does, see _rename
+
+
+def _rename(partial: Path, path: Path) -> None:
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _silence() -> None:
+    """Keep what people don't ask for off their screen; MLFLOW_LOGGING_LEVEL brings it back."""
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        # It prints a traceback for what is raised as well, and said by `answering`.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)

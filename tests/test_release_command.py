@@ -1,0 +1,144 @@
+"""`opslayer release` as a person and a machine use it: words, JSON and exit codes."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.promotion_race import RACED, register, stores_at
+from commands import execute
+from opslayer.records import Verdict, VerdictKind
+from opslayer.steps.promote import Promotion, promote
+from opslayer.stores import Stores
+
+
+@dataclass
+class Ran:
+    """What a command line led to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Command:
+    """The command line of one installation."""
+
+    stores: Stores
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *tokens: str) -> Ran:
+        self.capsys.readouterr()
+        code = execute(["release", *tokens])
+        said = self.capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three registered versions; a registry takes seconds to make."""
+    home = tmp_path_factory.mktemp("registered") / "home"
+    register(str(home), 3)
+    return home
+
+
+@pytest.fixture
+def command(
+    registered: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    """An installation with one capability and three registered versions, none of them released."""
+    home = shutil.copytree(registered, tmp_path / "home")
+    file = tmp_path / "configs" / "capabilities" / f"{RACED.name}.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"name: {RACED.name}\nkind: chat\n")
+    monkeypatch.setenv("OPSLAYER_HOME", str(home))
+    monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path / "configs"))
+    return Command(stores_at(str(home)), capsys)
+
+
+def test_a_release_s_whole_life_from_the_command_line(command: Command) -> None:
+    assert command("list", "raced", "--json").json == []
+    assert "nothing was released yet" in command("list", "raced").out
+    for version in ("1", "2"):
+        done = command("promote", "raced", version, "--reason", "it won", "--by", "ann", "--json")
+        assert done.code == 0
+        assert done.json["champion"] == f"model-{version}"
+    done = command("rollback", "raced", "--reason", "it harms", "--json")
+    assert (done.code, done.json["number"], done.json["parent"]) == (0, 3, 2)
+    assert (done.json["champion"], done.json["by"]) == ("model-1", getpass.getuser())
+    listed = command("list", "raced", "--json").json
+    assert [(row["number"], row["champion"], row["by"], row["reason"]) for row in listed] == [
+        (1, "model-1", "ann", "it won"),
+        (2, "model-2", "ann", "it won"),
+        (3, "model-1", getpass.getuser(), "back to release 1: it harms"),
+    ]
+    assert all(row["at"].endswith("Z") for row in listed)
+    table = command("list", "raced").out
+    assert "model-2" in table
+    assert "back to release 1: it harms" in table
+
+
+def test_show_tells_a_release_and_the_verdicts_it_rests_on(command: Command) -> None:
+    at = command.stores.ledger.versions.get("raced", 1).trained_at
+    gate = Verdict(
+        capability="raced",
+        kind=VerdictKind.GATE,
+        about="model-1",
+        outcome="promote",
+        reason="better by 2 points",
+        at=at,
+        numbers={"p": 0.01, "candidate": 0.9},
+        error_rate=0.05,
+    )
+    command.stores.ledger.verdicts.record(gate)
+    decision = Promotion(
+        parent=0, by="loop", reason="it won", cause="c1", evidence=(gate.id,), at=at
+    )
+    promote(RACED, 1, command.stores, decision)
+    shown = command("show", "raced", "--json").json
+    assert (shown["number"], shown["cause"]) == (1, "c1")
+    assert [verdict["kind"] for verdict in shown["evidence"]] == ["promotion", "gate"]
+    assert shown["evidence"][1]["numbers"] == {"p": 0.01, "candidate": 0.9}
+    page = command("show", "raced", "1").out
+    assert "better by 2 points" in page
+    assert "candidate 0.9" in page
+
+
+@pytest.mark.parametrize(
+    ("tokens", "code", "words"),
+    [
+        (["show", "raced"], 1, "no release yet: `opslayer run train_model raced`"),
+        (["show", "raced", "4"], 1, "no release 4: nothing was released yet"),
+        (["list", "racd"], 1, "raced"),
+        (["promote", "raced", "9", "--reason", "r"], 1, "there are 1, 2, 3"),
+        (["promote", "raced", "1", "--reason", " "], 1, "reason must not be empty"),
+        (["promote", "raced", "1", "--reason", "r", "--parent", "7"], 1, "serves now is nothing"),
+        (["rollback", "raced", "--reason", "r"], 1, "nothing to go back to"),
+        (["promote", "raced", "1"], 2, "reason"),
+        (["promote", "raced", "one", "--reason", "r"], 2, "one"),
+        (["undo", "raced"], 2, "undo"),
+    ],
+)
+def test_what_is_refused_says_why_and_changes_nothing(
+    command: Command, tokens: list[str], code: int, words: str
+) -> None:
+    said, machine = command(*tokens), command(*tokens, "--json")
+    assert (said.code, machine.code) == (code, code)
+    assert words in said.out + said.err
+    assert words in machine.json["error"]["message"]
+    assert "Traceback" not in said.out + said.err
+    assert command.stores.ledger.releases.all("raced") == []
