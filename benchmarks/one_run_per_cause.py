@@ -45,7 +45,9 @@ class Plan:
     kills: int = 30
     lease: float = LEASE
     seconds: float = 1.0
-    """How long one training takes."""
+    """How long one training takes; a look whether to kill its worker comes 25 times in it."""
+    chance: float = 0.04
+    """That a look ends in a kill."""
     seed: int = 26
 
 
@@ -202,8 +204,7 @@ def run(plan: Plan, work: Work = retrain) -> Tally:
         for place, worker in enumerate(crew):
             for what, id in worker.news():
                 _note(what, id, cut, tally)
-            # Each look is one throw: on average the kill comes in the middle of a training.
-            if worker.holds and tally.kills < plan.kills and chance.random() < 0.04:
+            if worker.holds and tally.kills < plan.kills and chance.random() < plan.chance:
                 worker.kill()
                 for what, id in worker.news():
                     _note(what, id, cut, tally)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flows.replay import Past, Step
 
-TOLD = ("alarm", "harm", "serve", "train", "failed")
+TOLD = ("alarm", "move", "train", "failed")
 """Outcomes worth a reader's eye among a window's verdicts."""
 
 
@@ -95,7 +95,7 @@ def _line(step: Step, before: Tally) -> str:
     said = [
         f"{verdict.kind.value}: {verdict.reason}"
         for verdict in step.verdicts
-        if verdict.outcome in TOLD
+        if verdict.outcome in TOLD and not verdict.numbers.get("goes_on")
     ]
     if step.release != before.release:
         said.append(f"release {step.release}")

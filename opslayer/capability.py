@@ -289,7 +289,8 @@ class Monitor(Section):
     schedule: Cron = "0 6 * * *"
     false_alarms_per_100_windows: Annotated[float, Field(gt=0, le=50)] = 1
     report: Literal["always", "on_alarm"] = "always"
-    """When the Evidently page (4 MB each) is drawn; the scores are kept as JSON always."""
+    """When the Evidently page (4 MB each) is drawn: for every window, or where an alarm begins or a
+    training is decided. Our own page and the scores are kept always."""
 
 
 class Policy(StrEnum):

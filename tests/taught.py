@@ -94,8 +94,13 @@ def at(day: int) -> datetime:
 
 def give_database(stores: Stores) -> Stores:
     """MLflow's empty database, made once and copied: making it takes seconds."""
-    Path(stores.models.root).parent.joinpath("mlflow.db").write_bytes(_empty_database())
+    give_database_at(Path(stores.models.root).parent / "mlflow.db")
     return stores
+
+
+def give_database_at(path: Path) -> None:
+    """The same for any place."""
+    path.write_bytes(_empty_database())
 
 
 @cache

@@ -151,7 +151,15 @@ def test_times_are_utc_unless_they_say_otherwise(text: str, moment: datetime) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["1704067200", "2023-02-29", "2024-01-01 25:00", "01/02/2024", "20240101", "now", "2024-01-01T"],
+    [
+        "1704067200",
+        "2023-02-29",
+        "2024-01-01 25:00",
+        "01/02/2024",
+        "20240101",
+        "now",
+        "2024-01-01T",
+    ],
 )
 def test_a_time_that_could_mean_another_is_refused(text: str) -> None:
     value, reason = one(moments(pa.array([text])))

@@ -23,7 +23,7 @@ from opslayer.records import Feedback, FeedbackKind, Interaction
 from opslayer.sources import chunk, interactions
 from opslayer.sources.sift import Counts
 from opslayer.steps.ingest import ingest
-from opslayer.stores import Stores
+from opslayer.stores import Stores, lake
 
 DAY = timedelta(days=1)
 
@@ -297,17 +297,17 @@ def add(table: sqlite3.Connection, number: int, changed: object, users: object =
     table.execute("INSERT INTO trips VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
-@pytest.mark.parametrize("size", [1, 2, 1000])
+@pytest.fixture(params=[1, 2, 1000])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rows in a batch."""
+    monkeypatch.setattr(chunk, "ROWS", request.param)
+    return int(request.param)
+
+
 @pytest.mark.parametrize("id", [{}, {"id": "id"}])
 def test_a_query_is_read_on_from_its_cursor(
-    stores: Stores,
-    tmp_path: Path,
-    table: sqlite3.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-    size: int,
-    id: dict[str, str],
+    stores: Stores, tmp_path: Path, table: sqlite3.Connection, size: int, id: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(chunk, "ROWS", size)
     of = query(tmp_path, **id)
     for number, changed in enumerate([10, 10, 20, 20, None]):
         add(table, number, changed, users=number)
@@ -348,20 +348,18 @@ def test_a_cursor_of_times_is_kept_as_times(stores: Stores, tmp_path: Path) -> N
 def test_a_database_that_says_no_is_named_without_its_password(
     stores: Stores, tmp_path: Path, table: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "a.csv", line(1, 1))
     monkeypatch.setenv("TRIPS_PASSWORD", "hunter2")
     for url, wrong in (
-        ("sqlite:///hunter2:hunter2@/${TRIPS_PASSWORD}/app.db", "database says"),
         ("nonsense://user:${TRIPS_PASSWORD}@host/db", "can't be used"),
-        ("no url with ${TRIPS_PASSWORD}", "can't be used"),
+        ("postgresql://user:${TRIPS_PASSWORD}@127.0.0.1:9/db", "can't be used|database says"),
     ):
         with pytest.raises(FileRefused, match=wrong) as refused:
             ingest(query(tmp_path, url), stores, NOW)
-        if "@host" in url or "no url" in url:
-            assert "hunter2" not in str(refused.value)
+        assert "hunter2" not in str(refused.value)
     for text, wrong in (
-        ("SELECT * FROM nothing", "no such table"),
-        ("SELECT at, temp, rain FROM trips", "column town is missing; column changed is missing"),
+        ("SELECT * FROM nowhere", "no such table"),
+        ("SELECT at, temp, rain, changed FROM trips", "column town is missing"),
+        ("SELECT at, temp, rain, town FROM trips", "no such column: changed"),
     ):
         with pytest.raises(FileRefused, match=wrong):
             ingest(query(tmp_path, query=text), stores, NOW)
@@ -432,9 +430,7 @@ def test_the_log_becomes_rows_answers_and_tags(
         "a",
     )
     counts = taken(stores, of)
-    assert counts == Counts(
-        read=13, stored=2, quarantined=6, statements=3, remarks=2, tags=3
-    )
+    assert counts == Counts(read=13, stored=2, quarantined=6, statements=3, remarks=2, tags=3)
     assert content(stores, of, "rows", ("row_id", "event_time", "source", "file", "line")) == [
         ("i1", AT, "interactions", "a", 1),
         ("i2", AT, "interactions", "a", 2),
@@ -527,10 +523,11 @@ def test_many_small_batches_do_not_leave_many_small_files(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunk, "ROWS", 1)
-    of = capability(write(tmp_path / "feed.csv", *(line(n, n) for n in range(70))))
-    assert taken(stores, of).stored == 70
-    assert len(stores.lake.open(of, "rows").file_uris()) < 70
-    assert len(content(stores, of, "rows", ("row_id",))) == 70
+    monkeypatch.setattr(lake, "COMPACT_AT", 4)
+    of = capability(write(tmp_path / "feed.csv", *(line(n, n) for n in range(12))))
+    assert taken(stores, of).stored == 12
+    assert len(stores.lake.open(of, "rows").file_uris()) <= 5
+    assert len(content(stores, of, "rows", ("row_id",))) == 12
 
 
 def test_a_source_may_not_take_the_logs_name(stores: Stores, tmp_path: Path) -> None:

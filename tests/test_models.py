@@ -123,6 +123,9 @@ def test_a_home_that_was_moved_still_loads(
     hidden = home.rename(home.with_name("away"))
     try:
         assert there.models.load(version)
+        again = trained(there, shop(), 30, about="after the move")
+        assert Models(there.models.tracking_uri, f"{there.models.root}/.").load(again)
+        assert not home.exists()
         with pytest.raises(StoreError, match="the model's files are not at"):
             Models(there.models.tracking_uri, str(tmp_path / "elsewhere")).load(version)
     finally:

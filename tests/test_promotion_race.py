@@ -66,6 +66,7 @@ def test_every_cause_is_run_once_while_its_workers_are_killed(tmp_path: Path) ->
         kills=6,
         lease=0.5,
         seconds=0.4,
+        chance=0.3,
     )
     tally = one_run_per_cause.run(plan)
     assert (tally.finished, tally.lost, tally.doubled) == (4, 0, 0)

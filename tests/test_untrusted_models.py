@@ -7,8 +7,15 @@ import json
 import os
 import pickle
 import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,9 +26,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from taught import give_database, shop, teach, trained
+from taught import give_database, give_database_at, shop, teach, trained
 
 from opslayer.errors import UntrustedModel
+from opslayer.learners.tabular import predict
 from opslayer.learners.trusted_types import TRUSTED
 from opslayer.records import Version
 from opslayer.settings import Settings
@@ -53,14 +61,12 @@ def copy(honest: tuple[Stores, Version], tmp_path: Path) -> tuple[Models, Versio
     spoilt = tmp_path / "home"
     shutil.copytree(home, spoilt)
     models = Models(f"sqlite:///{spoilt / 'mlflow.db'}", str(spoilt / "models"))
-    # MLflow's database names the honest folder: name the copy.
-    import sqlite3
-
+    # MLflow's database names the honest folder: let it name the copy.
     with sqlite3.connect(spoilt / "mlflow.db") as database:
-        for table, column in (("model_versions", "storage_location"), ("model_versions", "source")):
-            database.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(home), str(spoilt))
-            )
+        database.execute(
+            "UPDATE model_versions SET storage_location = replace(storage_location, ?, ?)",
+            (str(home), str(spoilt)),
+        )
     (folder,) = Path(models.root, "shop", "models").glob("*/artifacts")
     return models, version, folder
 
@@ -80,10 +86,8 @@ def bomb(sentinel: Path) -> bytes:
 
 
 def skops_bomb(sentinel: Path) -> bytes:
-    """A skops file whose pipeline calls os.system with a path of its own on any prediction."""
-    model = Pipeline([("columns", FunctionTransformer(os.system))])
-    assert sentinel.name
-    return skops.io.dumps(model)
+    """A skops file whose pipeline hands os.system every text it is asked about."""
+    return skops.io.dumps(Pipeline([("columns", FunctionTransformer(os.system))]))
 
 
 def skops_reduce(sentinel: Path) -> bytes:
@@ -139,8 +143,6 @@ def test_an_honest_file_loads_and_answers_as_before(
     models, _, _ = copy
     exam = load(shop(), version.exam, stores)
     said = score(shop(), version, exam.features, stores)
-    from opslayer.learners.tabular import predict
-
     again = predict(models.load(version), exam.features)
     assert (said.values == again.values).all()
     assert (said.probabilities == again.probabilities).all()
@@ -310,6 +312,66 @@ def test_a_registry_that_points_elsewhere_is_found_out(
     with pytest.raises(UntrustedModel, match="changed since"):
         models.load(version)
     assert not sentinel.exists()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """An MLflow server that keeps the artefacts itself: its address and their folder."""
+    place = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    give_database_at(place / "mlflow.db")
+    command = [str(Path(sys.executable).with_name("mlflow")), "server", "--workers=1"]
+    command += [f"--backend-store-uri=sqlite:///{place / 'mlflow.db'}", f"--port={port}"]
+    command += [f"--artifacts-destination={place / 'far'}", "--host=127.0.0.1"]
+    with (place / "log").open("w") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(port):
+            assert running.poll() is None, (place / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}", place / "far"
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(30)
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_model_behind_a_tracking_server_is_checked_as_well(
+    server: tuple[str, Path], tmp_path: Path, sentinel: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address, far = server
+    stores = Stores.at(Settings(home=tmp_path / "home", mlflow_url=address))
+    teach(stores, shop(), 10)
+    version = trained(stores, shop(), 10)
+    stores.models.set_champion("shop", version.version)
+    assert stores.models.champion("shop") == version.version
+    assert stores.models.load(version)
+    assert capfd.readouterr() == ("", "")
+    fresh = Models(address, f"{stores.models.root}/.")
+    (folder,) = far.glob("*/models/*/artifacts")
+    (folder / "further.py").write_text("print('run me')")
+    with pytest.raises(UntrustedModel, match=r"not in its manifest: further\.py"):
+        fresh.load(version)
+    (folder / "further.py").unlink()
+    honest = (folder / "model.skops").read_bytes()
+    (folder / "model.skops").write_bytes(skops_reduce(sentinel))
+    with pytest.raises(UntrustedModel, match="changed since"):
+        fresh.load(version)
+    assert not sentinel.exists()
+    (folder / "model.skops").write_bytes(honest)
+    assert fresh.load(version)
+    assert not list(Path(stores.models.root, ".writing").iterdir())
 
 
 def test_our_list_holds_no_function_and_nothing_that_opens_or_imports() -> None:

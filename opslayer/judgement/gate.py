@@ -54,7 +54,8 @@ def judge(exam: Exam, rules: Gate, kind: Kind, mode: Mode = "win", seed: int = 0
     `win` asks for proof that it is better, `no_harm` (a fresh model of the champion's own recipe)
     only that it isn't shown worse. Outcomes: `promote`; `keep` (shown worse, or not shown better);
     `not_enough_labels` (numbers: n_missing); `slice_harm` (a slice shown worse, Holm at 5 %);
-    `ask_person` (a slice looks worse by 5 points or 5 %, and chance may explain it).
+    `ask_person` (a winner that looks worse by 5 points or 5 % in a slice, where chance may explain
+    it; a fresh model of the same recipe comes too often to ask about every such slice).
     Raises Refused if the metric doesn't fit the kind or the answers.
     """
     if rules.metric not in METRICS.get(kind, ()):
@@ -161,7 +162,7 @@ def _decide(whole: Comparison, slices: list[_Slice], rules: Gate, mode: Mode) ->
     scores = _scores(whole, rules)
     for outcome, harmed in (
         ("slice_harm", [row for row in slices if row.blocks_promotion]),
-        ("ask_person", [row for row in slices if row.looks_bad]),
+        ("ask_person", [row for row in slices if row.looks_bad and mode == "win"]),
     ):
         if harmed:
             return outcome, f"{scores}, but {_worst(harmed)}", {}

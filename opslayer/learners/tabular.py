@@ -15,6 +15,7 @@ from opslayer.frame import Frame
 from opslayer.learners.estimator import make_estimator
 from opslayer.learners.prediction import Prediction
 from opslayer.learners.preprocessing import Appetite, make_columns, make_table
+from opslayer.learners.threads import FITTING, PREDICTING, limited
 
 
 def build(capability: Capability, names: Collection[str] | None = None) -> Pipeline:
@@ -41,7 +42,7 @@ def fit(capability: Capability, frame: Frame) -> Pipeline:
     table = make_table(model, frame.features)
     target = frame.target.to_numpy(dtype=_target_type(capability))
     try:
-        with warnings.catch_warnings():
+        with limited(FITTING), warnings.catch_warnings():
             # "did not converge" and the like: the exam judges the model, whatever it warned of.
             warnings.simplefilter("ignore")
             return model.fit(table, target)
@@ -65,10 +66,11 @@ def predict(model: Pipeline, features: pd.DataFrame) -> Prediction:
     if not len(table):
         return Prediction(np.array([], dtype=object if classes else "float64"), None, classes)
     numbers = model["columns"].transform(table)
-    said = estimator.predict(numbers)
-    if classes is None:
-        return Prediction(np.asarray(said, dtype="float64"))
-    given = estimator.predict_proba(numbers) if hasattr(estimator, "predict_proba") else None
+    with limited(PREDICTING):
+        said = estimator.predict(numbers)
+        if classes is None:
+            return Prediction(np.asarray(said, dtype="float64"))
+        given = estimator.predict_proba(numbers) if hasattr(estimator, "predict_proba") else None
     return Prediction(np.asarray(said, dtype=object), given, classes)
 
 

@@ -7,6 +7,7 @@ row by its file, line, reason and text. So a batch that was cut off may be read 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from hashlib import blake2b
@@ -43,6 +44,11 @@ class Counts:
     """Tags new in the lake: from targets in rows, and from statements."""
     corrections: int = 0
     """Those of them that supersede what the same source had said."""
+
+    @classmethod
+    def of(cls, kept: Mapping[str, int]) -> Counts:
+        """The counts that a batch's record holds; an older record may lack some."""
+        return cls(**{field.name: kept.get(field.name, 0) for field in fields(cls)})
 
     def __add__(self, other: Counts) -> Counts:
         names = [field.name for field in fields(self)]

@@ -25,10 +25,11 @@ def evaluate(
 ) -> Exam:
     """Both models' answers to the candidate's exam, for the gate to judge.
 
-    Only rows that neither was trained on count; that may leave none. Without a champion the candidate is held against a constant (`constant_prediction`).
-    Blocks are numbers of `gate.block` spans since the epoch, slices the columns of `gate.slices`.
-    The comparison is kept as `comparison.json` in the candidate's MLflow run. Raises what `score`
-    raises, and StoreError where the exam's rows are gone.
+    Only rows that neither was trained on count; that may leave none. Without a champion the
+    candidate is held against a constant (`constant_prediction`). Blocks are numbers of
+    `gate.block` spans since the epoch, slices the columns of `gate.slices`. The comparison is kept
+    as `comparison.json` in the candidate's MLflow run. Raises what `score` raises, and StoreError
+    where the exam's rows are gone.
     """
     from opslayer.judgement.gate import Exam
     from opslayer.steps.snapshot import load

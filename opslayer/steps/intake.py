@@ -145,7 +145,7 @@ class Intake:
             kept = self._add(batch, last)
             if kept is None or not self._write(kept, sifted):
                 return None
-            last, counts = kept.number, Counts(**kept.counts)
+            last, counts = kept.number, Counts.of(kept.counts)
             self._compact()
         taken.counts += counts
         return last
@@ -167,15 +167,16 @@ class Intake:
         return self.batches.finish(batch)
 
     def _append(self, batch: Batch, table: str, data: pa.Table) -> None:
-        from deltalake.exceptions import CommitFailedError
+        from deltalake.exceptions import CommitFailedError, DeltaError
 
         once = Once(f"ingest/{batch.source}", batch.number)
         for attempt in range(CONFLICTS):
             try:
                 self.stores.lake.append(self.capability, table, data, once)
                 return
-            except CommitFailedError as error:  # another commit came first: look again
-                if attempt == CONFLICTS - 1:
+            except (DeltaError, OSError) as error:
+                # Another commit came first: look again. Anything else is for a person.
+                if not isinstance(error, CommitFailedError) or attempt == CONFLICTS - 1:
                     raise StoreError(f"{table} of {self.capability.name}: {error}") from error
 
     def _shut_out(self, batch: Batch, reason: str) -> None:

@@ -205,7 +205,12 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Verdict:
         before is not None and before.outcome in ("exceeded", "alarm"),
     )
     verdict = watch.verdict(VerdictKind.ALARM, window, result.outcome, result.reason)
-    numbers = {**result.numbers, "window": window, "reference": watch.version.snapshot}
+    numbers = {
+        **result.numbers,
+        "window": window,
+        "reference": watch.version.snapshot,
+        "goes_on": before is not None and before.outcome == result.outcome == "alarm",
+    }
     return verdict.model_copy(update={"numbers": numbers, "error_rate": result.error_rate})
 
 

@@ -42,35 +42,21 @@ def constant_prediction(capability: Capability, learnt: Frame, rows: int) -> Pre
 
     rule = _rule(capability)
     if capability.kind is Kind.REGRESSION:
-        value = _number(rule)
-        value = float(learnt.target.median()) if value is None else value
+        value = float(learnt.target.median() if rule is None else rule)
         return Prediction(np.full(rows, value))
-    shares = learnt.target.value_counts(normalize=True).sort_index()
-    classes = tuple(str(name) for name in shares.index)
-    answer = str(shares.idxmax()) if rule is None else _name(rule)
-    if rule is not None:
-        shares, classes = np.ones(1), (answer,)
-    probabilities = np.tile(np.asarray(shares, dtype=float), (rows, 1))
-    return Prediction(np.full(rows, answer, dtype=object), probabilities, classes)
+    shares = {str(rule): 1.0} if rule is not None else _shares(learnt)
+    answer = max(shares, key=lambda name: shares[name])
+    probabilities = np.tile(np.array(list(shares.values())), (rows, 1))
+    return Prediction(np.full(rows, answer, dtype=object), probabilities, tuple(shares))
 
 
 def _rule(capability: Capability) -> Value:
-    """The constant of the capability's rule; None without one."""
+    """The constant of the capability's rule, which fits its kind; None without one."""
     rules = [step.rule for step in capability.fallback if isinstance(step, RuleFallback)]
     return rules[-1].constant if rules else None
 
 
-def _number(constant: Value) -> float | None:
-    """A rule's constant as a finite number, where it is one."""
-    try:
-        number = float(constant) if constant is not None else None
-    except ValueError:
-        return None
-    return number if number is not None and np.isfinite(number) else None
-
-
-def _name(constant: Value) -> str:
-    """A rule's constant as the lake would name it as a class."""
-    if isinstance(constant, float) and constant.is_integer():
-        return str(int(constant))
-    return str(constant)
+def _shares(learnt: Frame) -> dict[str, float]:
+    """How frequent each class is, by name."""
+    shares = learnt.target.value_counts(normalize=True).sort_index()
+    return {str(name): float(share) for name, share in shares.items()}

@@ -17,7 +17,7 @@ from opslayer.windows import window_bounds
 if TYPE_CHECKING:
     from opslayer.reports.drift_report import Facts
 
-WORTH_A_PAGE = ("alarm", "harm")
+MATTERS = ("alarm", "train")
 """Outcomes for which the Evidently page is drawn where the file says `report: on_alarm`."""
 
 
@@ -55,9 +55,8 @@ def _facts(
 ) -> Facts:
     from opslayer.reports.drift_report import Facts
 
-    wanted = capability.monitor.report == "always" or any(
-        verdict.outcome in WORTH_A_PAGE for verdict in verdicts
-    )
+    news = [verdict for verdict in verdicts if not verdict.numbers.get("goes_on")]
+    wanted = capability.monitor.report == "always" or any(v.outcome in MATTERS for v in news)
     return Facts(
         window=f"{span.since:%Y-%m-%d}",
         period=f"{span.since:%Y-%m-%d %H:%M} to {span.until:%Y-%m-%d %H:%M} UTC",

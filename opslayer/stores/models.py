@@ -21,7 +21,7 @@ from opslayer.records import Version
 from opslayer.stores.manifest import check_names, unseal
 from opslayer.stores.registration import CAUSE, RECIPE, Registration
 from opslayer.stores.run import ASIDE, Registered, clear_aside, discard_run, write_run
-from opslayer.stores.tracking import answering, client, is_local
+from opslayer.stores.tracking import answering, client, experiment, is_local
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -50,8 +50,8 @@ class Models:
         again from our list of types, StoreError where MLflow doesn't answer.
         """
         with answering(self.tracking_uri):
-            experiment = self._experiment(registration.capability.name)
-            return write_run(client(self.tracking_uri), experiment, registration, Path(self.root))
+            where = self._experiment(registration.capability.name)
+            return write_run(client(self.tracking_uri), where, registration, Path(self.root))
 
     def load(self, version: Version, serialization: Serialization = "skops") -> Pipeline:
         """The fitted pipeline of a version, once every one of its files is what was registered.
@@ -94,27 +94,23 @@ class Models:
             for other in found:
                 if int(other.version) != version.version:
                     mlflow.delete_model_version(other.name, other.version)
-            experiment = self._experiment(version.capability)
-            for run in mlflow.search_runs([experiment], same):
+            where = self._experiment(version.capability)
+            for run in mlflow.search_runs([where], same):
                 if run.info.run_id != version.run_id:
-                    discard_run(mlflow, experiment, run)
+                    discard_run(mlflow, where, run)
 
     def _experiment(self, capability: str) -> str:
-        """The id of the capability's experiment, made or brought back where needed."""
-        from mlflow.exceptions import MlflowException
+        """The id of the capability's experiment, whose artefacts lie below the root.
 
-        mlflow, local = client(self.tracking_uri), is_local(self.tracking_uri)
-        found = mlflow.get_experiment_by_name(capability)
-        if found is None:
-            place = str(Path(self.root, capability)) if local else None
-            try:
-                return str(mlflow.create_experiment(capability, place))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-                found = mlflow.get_experiment_by_name(capability)
-        if found.lifecycle_stage == "deleted":
-            mlflow.restore_experiment(found.experiment_id)
+        MLflow never moves an experiment: in a home that was moved a second one carries on.
+        """
+        mlflow = client(self.tracking_uri)
+        if not is_local(self.tracking_uri):
+            return str(experiment(mlflow, capability, None).experiment_id)
+        place = Path(self.root, capability)
+        found = experiment(mlflow, capability, str(place))
+        if _path(found.artifact_location) != place:
+            found = experiment(mlflow, f"{capability} in {self.root}", str(place))
         return str(found.experiment_id)
 
     def _contents(self, capability: str, number: int, manifest: Mapping[str, str]) -> _Files:
@@ -138,17 +134,22 @@ class Models:
 
     def _folder(self, place: str) -> Path | None:
         """The local folder of a model; None for one that has to be fetched."""
-        from mlflow.utils.file_utils import local_file_uri_to_path
         from mlflow.utils.uri import is_local_uri
 
         if not is_local_uri(place):
             return None
-        folder = Path(local_file_uri_to_path(place))
+        folder = _path(place)
         moved = Path(self.root, *folder.parts[-LAYOUT:])  # the home has moved since
         for path in (folder, moved):
             if path.is_dir():
                 return path
         raise StoreError(f"the model's files are not at {folder}: restore them from a backup")
+
+
+def _path(uri: str) -> Path:
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(uri))
 
 
 _Files = dict[str, bytes]

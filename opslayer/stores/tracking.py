@@ -16,9 +16,11 @@ from opslayer.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 HABITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default 7 waits four minutes for a dead server
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -65,6 +67,23 @@ def answering(uri: str) -> Iterator[None]:
         text = f"MLflow at {_without_password(uri)}: {str(error.message).splitlines()[0]}"
         missing = error.error_code == "RESOURCE_DOES_NOT_EXIST"
         raise (NotFound if missing else StoreError)(text) from error
+
+
+def experiment(mlflow: MlflowClient, name: str, place: str | None) -> Experiment:
+    """The experiment of a name, made (its artefacts at `place`) or brought back where needed."""
+    from mlflow.exceptions import MlflowException
+
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        try:
+            mlflow.create_experiment(name, place)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return mlflow.get_experiment_by_name(name)
+    if found.lifecycle_stage == "deleted":
+        mlflow.restore_experiment(found.experiment_id)
+    return found
 
 
 def is_local(uri: str) -> bool:

@@ -24,6 +24,12 @@ from opslayer.stores.ledger.tables import causes, versions
 LEASE = 15.0
 """Seconds for which a claim holds without being renewed."""
 
+SILENCE = 0.5
+"""Share of a lease for which a dead holder must have been silent; the living renew each third."""
+
+_seen: dict[tuple[str, str], tuple[str, float]] = {}
+"""Each lease as this process last saw it, and since when it has looked so (monotonic clock)."""
+
 Status = Literal["open", "claimed", "done", "refused"]
 
 
@@ -91,34 +97,36 @@ class Causes:
         if status is not None:
             query = query.where(causes.c.status == status)
         with reading(self.url) as connection:
-            rows = connection.execute(query.order_by(causes.c.at, causes.c.id)).mappings()
-            return [_cause_row(row) for row in rows]
+            rows = connection.execute(query.order_by(causes.c.at, causes.c.id)).mappings().all()
+        for row in rows:
+            _silence(self.url, row)  # a claim that follows need not wait as long
+        return [_cause_row(row) for row in rows]
 
     def claim(self, id: str, owner: str, rules: Retrain) -> Cause:
         """Hold a cause, so that its run may start; the lease must be renewed to be kept.
 
-        Its trainings count at the cause's own moment. A lapsed lease is taken over only after a
-        silence of 0.4 leases was watched, more than a living holder ever leaves: a clock that
-        jumps takes no cause from anyone.
+        Its trainings count at the cause's own moment. A lapsed lease is taken over only once this
+        process has seen it unrenewed for `SILENCE`, longer than a living holder ever leaves it: a
+        clock that jumps takes no cause from anyone. Who never saw it before waits here for that.
 
         Raises CauseTaken (finished, or held by a living worker) and NotNow (cool-down or budget;
         the cause stays open).
         """
-        watched: tuple[str, str] | None = None
+        waited = False
         while True:
             with transaction(self.url) as connection:
                 row = _lock(connection, id)
                 _refuse_finished(row)
                 if row["status"] == "open":
                     _need_room(connection, Cause.model_validate(row["record"]), rules)
-                mark = (row["owner"], row["lease_until"])
-                if not _held_by_another(row, owner) or mark == watched:
+                wait = self._wait(row, owner)
+                if wait <= 0:
                     self._take(connection, row, owner)
                     return Cause.model_validate(row["record"])
-            if watched is not None or not self._looks_lapsed(row):
+            if waited:
                 raise _held(row)
-            watched = mark
-            time.sleep(0.4 * self.lease)
+            waited = True
+            time.sleep(wait)
 
     def renew(self, id: str, owner: str) -> None:
         """Hold a cause for another lease; nothing for a cause that this owner has finished.
@@ -191,12 +199,22 @@ class Causes:
     def _lease_end(self) -> str:
         return moment_text(datetime.now(UTC) + timedelta(seconds=self.lease))
 
+    def _wait(self, row: RowMapping, owner: str) -> float:
+        """Seconds after which the cause may be taken over; CauseTaken while its lease lasts."""
+        if row["status"] != "claimed" or row["owner"] == owner:
+            return 0
+        silence = _silence(self.url, row)
+        if not self._looks_lapsed(row):
+            raise _held(row)
+        return SILENCE * self.lease - silence
+
     def _looks_lapsed(self, row: RowMapping) -> bool:
         # A lease that ends later than any lease given now was given by a clock that differs.
         left = datetime.fromisoformat(row["lease_until"]) - datetime.now(UTC)
         return not timedelta(0) < left <= timedelta(seconds=self.lease)
 
     def _take(self, connection: Connection, row: RowMapping, owner: str) -> None:
+        _seen.pop((self.url, row["id"]), None)
         attempts = row["attempts"] + (0 if row["owner"] == owner else 1)
         connection.execute(
             update(causes)
@@ -206,6 +224,17 @@ class Causes:
 
 
 Listed = list[CauseRow]
+
+
+def _silence(url: str, row: RowMapping) -> float:
+    """For how many seconds this process has seen the lease unrenewed; forgets ended ones."""
+    key, mark, now = (url, row["id"]), f"{row['owner']} {row['lease_until']}", time.monotonic()
+    if row["status"] != "claimed":
+        _seen.pop(key, None)
+        return 0
+    seen, since = _seen.get(key, (mark, now))
+    _seen[key] = (mark, since if seen == mark else now)
+    return now - _seen[key][1]
 
 
 def _cause_row(row: RowMapping) -> CauseRow:
@@ -244,10 +273,6 @@ def _lock(connection: Connection, id: str) -> RowMapping:
         .with_for_update()
     ).all()
     return _find(connection, id)
-
-
-def _held_by_another(row: RowMapping, owner: str) -> bool:
-    return bool(row["status"] == "claimed" and row["owner"] != owner)
 
 
 def _refuse_finished(row: RowMapping) -> None:

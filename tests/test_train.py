@@ -1,0 +1,120 @@
+"""A training leads to one version, whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from taught import at, give_database, order, shop, teach, trained
+
+from opslayer.capability import Kind
+from opslayer.errors import NotFound
+from opslayer.learners.figures import draw, draw_importance
+from opslayer.learners.importance import importance
+from opslayer.learners.prediction import Prediction
+from opslayer.learners.tabular import fit
+from opslayer.records import Recipe
+from opslayer.steps.snapshot import load
+from opslayer.steps.train import train
+from opslayer.stores import Stores
+
+KILLS = ["log_model_artifacts", "log_inputs", "create_model_version", "add", "keep_only"]
+"""Before the files, with them, before and after the registry; the script itself knows all."""
+
+
+def test_a_training_is_a_version_in_the_ledger_with_its_cut_and_metrics(stores: Stores) -> None:
+    spec = shop("regression")
+    teach(give_database(stores), spec, 15)
+    snapshot, ordered = order(stores, spec, 15)
+    version = train(spec, snapshot, stores, ordered)
+    assert stores.ledger.versions.all("shop") == [version]
+    assert version.cut == snapshot.until
+    assert version.trained_at == at(15)
+    assert (version.snapshot, version.exam) == (snapshot.digest, ordered.exam.digest)
+    assert version.recipe is Recipe.ALL
+    assert set(version.metrics) == {"mae", "rmse"}
+    assert version.metrics["mae"] < 0.3
+    assert set(version.manifest) >= {"MLmodel", "model.skops"}
+
+
+def test_the_same_order_again_returns_the_version_without_asking_mlflow(stores: Stores) -> None:
+    teach(give_database(stores), shop(), 10)
+    snapshot, ordered = order(stores, shop(), 10)
+    version = train(shop(), snapshot, stores, ordered)
+    Path(stores.models.root).parent.joinpath("mlflow.db").unlink()
+    assert train(shop(), snapshot, stores, ordered) == version
+
+
+def test_each_recipe_of_a_cause_has_its_own_version(stores: Stores) -> None:
+    teach(give_database(stores), shop(), 10)
+    every = trained(stores, shop(), 10)
+    last = trained(stores, shop(), 10, Recipe.LAST)
+    assert every.cause == last.cause
+    assert [v.recipe for v in stores.ledger.versions.all("shop")] == [Recipe.ALL, Recipe.LAST]
+    assert (every.version, last.version) == (1, 2)
+
+
+def test_a_training_that_fails_leaves_nothing_and_can_be_done_again(stores: Stores) -> None:
+    teach(give_database(stores), shop(), 10)
+    snapshot, ordered = order(stores, shop(), 10)
+    gone = replace(ordered, exam=snapshot.model_copy(update={"digest": "none"}))
+    with pytest.raises(NotFound):
+        train(shop(), snapshot, stores, gone)
+    assert stores.ledger.versions.all("shop") == []
+    assert train(shop(), snapshot, stores, ordered).version == 1
+
+
+def test_a_training_killed_before_a_write_and_done_again_is_one_version(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed_training.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), *KILLS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [r["killed_before"] for r in reports] == KILLS
+    for after in reports:
+        assert after["registered"] == [after["version"]], after
+        assert after["runs"] == [after["run_id"]], after
+        assert after["status"] == ["FINISHED"], after
+        assert after["folders"] == 1, after
+        assert after["half_written"] == [], after
+        assert after["metrics"] == reports[0]["metrics"], after
+        assert after["loads"]
+
+
+def test_importance_finds_the_columns_that_matter(stores: Stores) -> None:
+    spec = shop("regression")
+    teach(stores, spec, 20)
+    snapshot, ordered = order(stores, spec, 20)
+    model = fit(spec, load(spec, snapshot.digest, stores))
+    exam = load(spec, ordered.exam.digest, stores)
+    rise = importance(model, exam.features, exam.target.to_numpy(), 0)
+    assert max(rise, key=lambda name: rise[name]) == "size"
+    assert abs(rise["city"]) < 0.1 * rise["size"]
+    assert importance(model, exam.features[["size"]], exam.target.to_numpy(), 0) == {}
+
+
+def test_figures_take_any_class_and_column_name(tmp_path: Path) -> None:
+    names = np.array(["$x^$", "_{", "a" * 200, "雨", "\\frac", "%s"] * 10, dtype=object)
+    shares = np.full((60, 6), 1 / 6)
+    said = Prediction(np.roll(names, 1), shares, tuple(names[:6]))
+    times = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
+    figures = draw(Kind.CLASSIFICATION, names, said, times)
+    figures["importance"] = draw_importance(dict.fromkeys(names, 1.0))
+    for name, figure in figures.items():
+        figure.savefig(tmp_path / f"{name}.png")
+    assert set(figures) == {"confusion", "calibration", "importance"}
+    numbers = Prediction(np.arange(60.0))
+    drawn = draw(Kind.REGRESSION, np.ones(60), numbers, times)
+    assert set(drawn) == {"predicted_and_true", "errors_over_time"}
+    for name, figure in drawn.items():
+        figure.savefig(tmp_path / f"{name}.png")
+    assert draw(Kind.REGRESSION, np.array([]), Prediction(np.array([])), times[:0]) == {}
