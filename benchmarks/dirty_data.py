@@ -32,7 +32,9 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 HEADER = ("id", "at", "temp", "hour", "open", "country", "code", "wind", "known", "users")
 INPUTS = ("temp", "hour", "open", "country", "code", "wind")
 COUNTRIES = ("NA", "BE", "NO", "null")
+COLUMNS = {"id": "id", "event_time": "at", "known_time": "known"}
 POISON = 20
+CODES = ("007", "1e5", "TRUE", "2024-01-01", 'say "x"', "a,b;c", "Zürich", "=1+1")
 
 
 def capability(path: Path) -> Capability:
@@ -50,10 +52,7 @@ def capability(path: Path) -> Capability:
                 "wind": {"type": "number", "missing": True},
             },
             "target": "users",
-            "sources": [
-                {"name": "feed", "path": str(path), "event_time": "at", "known_time": "known"}
-                | {"id": "id"}
-            ],
+            "sources": [{"name": "feed", "path": str(path), **COLUMNS}],
             "training": {"estimator": "sklearn.linear_model.LinearRegression"},
             "gate": {"metric": "mae"},
         }
@@ -75,8 +74,7 @@ def good(random: random.Random, number: int) -> Row:
     wind = random.choice([None, 0.1 + 0.2, float(2**53), 1e300])
     users = random.choice([None, random.randrange(10**6), random.random()])
     hour, is_open = random.randrange(24), random.random() < 0.5
-    code = random.choice(["007", "1e5", "TRUE", "2024-01-01", 'say "x"', "a,b;c", "Zürich", "=1+1"])
-    country = random.choice(COUNTRIES)
+    code, country = random.choice(CODES), random.choice(COUNTRIES)
     zone = random.choice(["", "Z", "+00:00"])
     cells = {
         "id": f"row-{number}",

@@ -109,6 +109,7 @@ def _train(cause: Cause, plan: Plan) -> Version:
     (folder / "rule.txt").write_text(f"{cause.about}\n")
     registered = client.create_model_version(HARMED.name, str(folder))
     return Version(
+        settings="as ever",
         capability=HARMED.name,
         version=int(registered.version),
         run_id=folder.name,

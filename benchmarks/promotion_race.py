@@ -70,6 +70,7 @@ def register(home: str, versions: int) -> None:
 
 def _version(number: int) -> Version:
     return Version(
+        settings="as ever",
         capability=RACED.name,
         version=number,
         run_id=f"run-{number}",

@@ -97,6 +97,7 @@ def make_home(home: Path) -> Version:
         Registration(SHOP, fit(SHOP, frame), "bench", snapshot, snapshot, moment, "nowhere")
     )
     return Version(
+        settings="as ever",
         capability="shop",
         version=made.version,
         run_id=made.run_id,

@@ -42,7 +42,9 @@ class Tally:
 
 
 def demo(
-    capability: Annotated[str, Parameter(help="Any tabular capability with a past.")] = "bike-demand",
+    capability: Annotated[
+        str, Parameter(help="Any tabular capability with a past.")
+    ] = "bike-demand",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -77,8 +79,9 @@ def _plan(past: Past) -> str:
 
 
 def _live(past: Past, tell: Callable[[str], None]) -> Tally:
-    from flows.replay import live
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.replay import live
 
     tally = Tally()
     # A heartbeat's thread is joined for a second at the end of each flow; a replay that dies is

@@ -65,7 +65,8 @@ def _run(flow: Flow[..., Any], given: dict[str, str]) -> Any:
     from prefect.exceptions import ParameterTypeError, SignatureMismatchError
 
     try:
-        return flow(**given, return_state=True).result(raise_on_failure=True)
+        state: Any = flow(**given, return_state=True)
+        return state.result(raise_on_failure=True)
     except (ParameterTypeError, SignatureMismatchError) as error:
         takes = ", ".join(f"{key}=…" for key in flow.parameters.properties if key != "capability")
         raise Refused(f"{flow.fn.__name__} takes {takes}; {error}") from error

@@ -22,7 +22,9 @@ HOST = "127.0.0.1"
 
 def up(
     *,
-    prefect_port: Annotated[int, Parameter(help="Port of the Prefect server and its pages.")] = 4200,
+    prefect_port: Annotated[
+        int, Parameter(help="Port of the Prefect server and its pages.")
+    ] = 4200,
     mlflow_port: Annotated[int, Parameter(help="Port of MLflow's pages.")] = 5000,
 ) -> None:
     """Start every service on this machine and keep it running until Ctrl-C."""

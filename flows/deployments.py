@@ -7,8 +7,9 @@ for, each run in a process of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from prefect import serve
+from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
@@ -37,20 +38,21 @@ def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
 
 def watching(capability: Capability) -> RunnerDeployment:
     """Watch production on the capability's own schedule, in UTC."""
-    return watch_production.to_deployment(
+    return _made(
+        watch_production,
         name=capability.name,
         # Without a slug, Prefect makes a new schedule each time the cron expression changes.
         schedules=[Cron(capability.monitor.schedule, timezone="UTC", slug="watch")],
         parameters={"capability": capability.name},
         concurrency_limit=1,
-        entrypoint_type=EntrypointType.MODULE_PATH,
     )
 
 
 def retraining(capability: Capability) -> RunnerDeployment:
     """Retrain when a cause was opened. No limit on runs: the cause's claim in the ledger is one,
     and a run that Prefect believes alive would keep every later one from starting."""
-    return retrain_model.to_deployment(
+    return _made(
+        retrain_model,
         name=capability.name,
         triggers=[
             DeploymentEventTrigger(
@@ -60,17 +62,22 @@ def retraining(capability: Capability) -> RunnerDeployment:
                 parameters={"capability": capability.name, "cause": "{{ event.payload.cause }}"},
             )
         ],
-        entrypoint_type=EntrypointType.MODULE_PATH,
     )
 
 
 def training(capability: Capability) -> RunnerDeployment:
     """Train when a person asks, from the server's own page too."""
-    return train_model.to_deployment(
+    return _made(
+        train_model,
         name=capability.name,
         parameters={"capability": capability.name},
-        entrypoint_type=EntrypointType.MODULE_PATH,
     )
+
+
+def _made(flow: Flow[..., Any], **how: Any) -> RunnerDeployment:
+    # By module: a file loaded under its bare name would stand in the way of libraries.
+    made = flow.to_deployment(entrypoint_type=EntrypointType.MODULE_PATH, **how)
+    return cast(RunnerDeployment, made)
 
 
 def main() -> None:

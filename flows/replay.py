@@ -62,7 +62,9 @@ class Past:
 
     def moment(self, window: int) -> datetime:
         """When a window is watched: its end, and the usual delay of its labels."""
-        return window_bounds(window, self.capability.monitor.window)[1] + self.capability.labels.delay
+        return (
+            window_bounds(window, self.capability.monitor.window)[1] + self.capability.labels.delay
+        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ def prepare(name: str, settings: Settings, folder: Path) -> Past:
     capability = load_capability(name, settings.configs)
     rows = read_past(capability, folder / "staging")
     width = capability.monitor.window
-    first = rows["event_time"].iloc[min(len(rows) - 1, max(LEAST_HISTORY, int(HISTORY * len(rows))))]
+    first = rows["event_time"].iloc[
+        min(len(rows) - 1, max(LEAST_HISTORY, int(HISTORY * len(rows))))
+    ]
     start, end = window_index(first, width) + 1, window_index(rows["event_time"].iloc[-1], width)
     if end <= start:
         raise NotEnoughData(

@@ -38,7 +38,7 @@ def retrain_model(capability: str, cause: str) -> Settled:
 
 def train_for(here: Ground, cause: Cause) -> Settled:
     """Hold back the newest labelled rows, train on the rest, judge on what was held back."""
-    cut = loop.split(here.capability, here.stores, cause.at)
+    cut = loop.cut(here.capability, here.stores, cause)
     exam = loop.take(here.capability, here.stores, cause.at, Recipe.EXAM, cut)
     judged = [candidate(here, cause, recipe, exam) for recipe in cause.recipes]
     settled = loop.settle(here.capability, cause, judged, here.stores)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from opslayer.records import Value
+from opslayer.records import Value, digest_of
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LONGEST = timedelta(days=3660)
@@ -395,6 +395,13 @@ class Capability(Section):
     def columns(self) -> tuple[str, ...]:
         """Input columns in the contract's order."""
         return tuple(self.inputs)
+
+    @property
+    def settings(self) -> str:
+        """Digest of what is fitted, and how: equal for equal inputs, target and training."""
+        assert self.training is not None
+        inputs = [column.model_dump_json() for column in self.inputs.values()]
+        return digest_of(self.training.model_dump_json(), self.target, *self.inputs, *inputs)
 
     def columns_of(self, *types: ColumnType) -> tuple[str, ...]:
         """Input columns of the given types, in the contract's order."""

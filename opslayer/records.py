@@ -6,7 +6,7 @@ keeps the facts whose `known_time` is at or before T, so the order of arrival ne
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any
@@ -171,6 +171,8 @@ class Version(Record):
     run_id: str
     """The MLflow run that trained it."""
     recipe: Recipe
+    settings: str
+    """`Capability.settings` as it was: what was fitted, and how."""
     snapshot: str
     """Digest of its training snapshot."""
     exam: str

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import opslayer.steps.decide
-import opslayer.steps.ingest
-import opslayer.steps.judge
-import opslayer.steps.monitor
-import opslayer.steps.promote
-import opslayer.steps.report
-import opslayer.steps.settle
-import opslayer.steps.snapshot
-import opslayer.steps.tag
-import opslayer.steps.train
-import opslayer.steps.validate
 from opslayer import steps
 from tasks.policy import step
 
@@ -25,7 +14,7 @@ LONG = timedelta(hours=6)
 
 ingest = step(LONG, steps.ingest.ingest)
 tag = step(HOUR, steps.tag.tag)
-split = step(SHORT, steps.snapshot.split)
+cut = step(SHORT, steps.succession.cut)
 take = step(HOUR, steps.snapshot.take)
 validate = step(HOUR, steps.validate.validate)
 train = step(LONG, steps.train.train)

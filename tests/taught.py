@@ -73,7 +73,7 @@ def order(
     """What a training on the labels known at the start of a day takes."""
     as_of = START + timedelta(days=day)
     cause = Cause(capability=spec.name, kind=CauseKind.PERSON, about=about, at=as_of)
-    cut = split(spec, stores, as_of)
+    cut = split(spec, stores, as_of, spec.gate.min_labels)
     exam = take(spec, stores, as_of, Recipe.EXAM, cut)
     snapshot = take(spec, stores, as_of, recipe, cut)
     return snapshot, TrainingOrder(cause=cause, recipe=recipe, exam=exam)

@@ -55,6 +55,7 @@ def opened(causes: Causes, *args: object, **more: object) -> Cause:
 def trained(ledger: Ledger, number: int, cause: str, at: datetime, recipe: str = "all") -> None:
     ledger.versions.add(
         Version(
+            settings="as ever",
             capability="bike-demand",
             version=number,
             run_id="run",

@@ -200,7 +200,7 @@ def as_written(rows: list[tuple[str, ...]]) -> tuple[bytes, int]:
     return buffer.getvalue().encode("utf-8", "surrogatepass"), len(rows)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.one_of(good_row, dirty_row), max_size=12), st.integers(1, 5))
 def test_rows_in_are_rows_stored_or_quarantined(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], size: int
@@ -225,7 +225,7 @@ def test_rows_in_are_rows_stored_or_quarantined(
     assert again.present == count
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_reader_or_lose_a_good_row(
     tmp_path_factory: pytest.TempPathFactory, garbage: bytes

@@ -11,7 +11,6 @@ import pytest
 from mlflow import MlflowClient
 from taught import give_database, shop, teach, trained
 
-from opslayer.capability import Capability
 from opslayer.frame import Frame
 from opslayer.judgement import gate
 from opslayer.records import Version
@@ -108,19 +107,11 @@ def frame(target: list[object]) -> Frame:
     return Frame(index.astype(str), pd.DataFrame(index=index), pd.Series(target), times, times)
 
 
-def ruled(kind: str, constant: object) -> Capability:
-    return shop(kind, fallback=["previous_release", {"rule": {"constant": constant}}])
-
-
-def test_the_constant_is_the_rule_else_the_median_or_the_most_frequent_class() -> None:
+def test_the_constant_is_the_median_or_the_most_frequent_class() -> None:
     numbers, names = frame([1.0, 2.0, 9.0]), frame(["b", "a", "b", "a", "c"])
     assert constant_prediction(shop("regression"), numbers, 2).values.tolist() == [2.0, 2.0]
-    assert constant_prediction(ruled("regression", 5), numbers, 1).values.tolist() == [5.0]
     usual = constant_prediction(shop(), names, 3)
     assert usual.values.tolist() == ["a", "a", "a"]
     assert usual.classes == ("a", "b", "c")
     assert usual.probabilities is not None
     assert usual.probabilities[0].tolist() == pytest.approx([0.4, 0.4, 0.2])
-    rule = constant_prediction(ruled("classification", "other"), names, 2)
-    assert rule.values.tolist() == ["other", "other"]
-    assert rule.classes == ("other",)

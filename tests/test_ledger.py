@@ -35,6 +35,7 @@ def verdict(about: str, kind: VerdictKind = VerdictKind.GATE, **more: object) ->
 
 def training(number: int, cause: str, recipe: Recipe = Recipe.ALL) -> Version:
     return Version(
+        settings="as ever",
         capability="bike-demand",
         version=number,
         run_id=f"run-{number}",

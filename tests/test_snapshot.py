@@ -53,7 +53,7 @@ def hours(count: int, step: float = 1) -> list[datetime]:
 
 def held(stores: Stores, spec: Capability, as_of: datetime = LATER) -> tuple[Any, Any, datetime]:
     """The frames of the training and the exam set of one training, and its cut."""
-    cut = split(spec, stores, as_of)
+    cut = split(spec, stores, as_of, spec.gate.min_labels)
     frames = [
         load(spec, take(spec, stores, as_of, recipe, cut).digest, stores)
         for recipe in (Recipe.ALL, Recipe.EXAM)
@@ -66,6 +66,7 @@ def add_version(
 ) -> None:
     stores.ledger.versions.add(
         Version(
+            settings="as ever",
             capability=snapshot.capability,
             version=number,
             run_id="run",
@@ -208,9 +209,9 @@ def test_fewer_than_60_labelled_rows_are_refused_with_the_number_that_is_missing
 ) -> None:
     labelled_rows(stores, CLASSES, hours(59))
     with pytest.raises(NotEnoughData, match=r"59 labelled rows .* 1 are missing"):
-        split(CLASSES, stores, LATER)
+        split(CLASSES, stores, LATER, CLASSES.gate.min_labels)
     with pytest.raises(NotEnoughData, match=r"0 labelled rows .* 60 are missing"):
-        split(CLASSES, stores, START - DAY)
+        split(CLASSES, stores, START - DAY, CLASSES.gate.min_labels)
 
 
 def test_rows_of_one_day_are_divided_by_their_time(stores: Stores) -> None:
@@ -279,7 +280,9 @@ def test_the_cut_never_moves_back_before_that_of_a_trained_version(stores: Store
     _, exam, again = held(stores, CLASSES)
     assert again >= cut
     assert set(exam.row_ids).isdisjoint(first.row_ids)
-    assert split(CLASSES, stores, START + 59 * HOUR) <= cut  # the version was not there yet
+    assert (
+        split(CLASSES, stores, START + 59 * HOUR, CLASSES.gate.min_labels) <= cut
+    )  # the version was not there yet
 
 
 def test_text_without_any_order_in_time_can_be_learnt_from(stores: Stores, real_data: Path) -> None:
@@ -306,11 +309,11 @@ def test_text_without_any_order_in_time_can_be_learnt_from(stores: Stores, real_
 def test_last_holds_as_many_of_the_newest_rows_as_the_first_training_had(stores: Stores) -> None:
     labelled_rows(stores, CLASSES, hours(480))
     early = START + 100 * HOUR
-    cut = split(CLASSES, stores, early)
+    cut = split(CLASSES, stores, early, CLASSES.gate.min_labels)
     first = take(CLASSES, stores, early, Recipe.LAST, cut)
     assert first.rows == take(CLASSES, stores, early, Recipe.ALL, cut).rows
     add_version(stores, first, cut, early)
-    later = split(CLASSES, stores, LATER)
+    later = split(CLASSES, stores, LATER, CLASSES.gate.min_labels)
     last = load(CLASSES, take(CLASSES, stores, LATER, Recipe.LAST, later).digest, stores)
     every = load(CLASSES, take(CLASSES, stores, LATER, Recipe.ALL, later).digest, stores)
     assert len(last) == first.rows
@@ -319,7 +322,7 @@ def test_last_holds_as_many_of_the_newest_rows_as_the_first_training_had(stores:
 
 def test_the_record_says_what_the_snapshot_is(stores: Stores) -> None:
     labelled_rows(stores, NUMBERS, hours(240))
-    cut = split(NUMBERS, stores, LATER)
+    cut = split(NUMBERS, stores, LATER, NUMBERS.gate.min_labels)
     training = take(NUMBERS, stores, LATER, Recipe.ALL, cut)
     exam = take(NUMBERS, stores, LATER, Recipe.EXAM, cut)
     assert (training.since, training.until, training.rows) == (START, cut, 192)
@@ -491,7 +494,7 @@ def moments() -> list[datetime]:
 
 def digests(stores: Stores, as_of: datetime) -> dict[str, str]:
     """Digest by recipe, and that no later word is in any training set."""
-    cut = split(CLASSES, stores, as_of)
+    cut = split(CLASSES, stores, as_of, CLASSES.gate.min_labels)
     found = {}
     for recipe in Recipe:
         taken = take(CLASSES, stores, as_of, recipe, cut)
@@ -579,6 +582,6 @@ def test_the_blocks_of_the_exam_are_those_of_the_windows(stores: Stores) -> None
     gate = {"metric": "accuracy", "min_labels": 30, "block": "7d"}
     spec = capability(gate=gate)
     labelled_rows(stores, spec, hours(240, step=7))  # ten weeks of 24
-    cut = split(spec, stores, LATER)
+    cut = split(spec, stores, LATER, spec.gate.min_labels)
     week = window_index(cut, 7 * DAY)
     assert window_index(cut - 7 * HOUR, 7 * DAY) == week - 1

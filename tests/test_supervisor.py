@@ -10,7 +10,11 @@ from pathlib import Path
 
 from commands.supervisor import Service, supervise
 
-WRITES_AND_SLEEPS = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep({})"
+WRITES_AND_SLEEPS = """
+import os, sys, time
+print(os.getpid(), file=open(sys.argv[1], "a"), flush=True)
+time.sleep(float(sys.argv[2]))
+"""
 
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> Callable[[], bool]:
@@ -29,7 +33,7 @@ def starts(path: Path) -> list[int]:
 
 
 def service(path: Path, sleep: float) -> Service:
-    return Service("probe", [sys.executable, "-c", WRITES_AND_SLEEPS.format(sleep), str(path)])
+    return Service("probe", [sys.executable, "-c", WRITES_AND_SLEEPS, str(path), str(sleep)])
 
 
 def alive(pid: int) -> bool:

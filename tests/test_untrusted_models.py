@@ -30,7 +30,6 @@ from taught import give_database, give_database_at, shop, teach, trained
 
 from opslayer.errors import UntrustedModel
 from opslayer.learners.tabular import predict
-from opslayer.learners.trusted_types import TRUSTED
 from opslayer.records import Version
 from opslayer.settings import Settings
 from opslayer.steps.predict import score
@@ -38,6 +37,7 @@ from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
 from opslayer.stores.manifest import seal, unseal
 from opslayer.stores.models import Models
+from opslayer.stores.trusted_types import TRUSTED
 
 
 @pytest.fixture(scope="module")

@@ -308,6 +308,7 @@ def release(stores: Stores, digest: str) -> None:
     """A champion, as the ledger knows one, that was trained on a snapshot."""
     stores.ledger.versions.add(
         Version(
+            settings="as ever",
             capability="dirty", version=1, run_id="run", recipe=Recipe.ALL, snapshot=digest,
             exam=digest, cut=NOW, trained_at=NOW, cause="cause", manifest={},
         )

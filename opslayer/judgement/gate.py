@@ -31,6 +31,9 @@ NOTABLE = 0.05
 """A slice worse by 5 points (by 5 % for errors) …"""
 NOTABLE_ROWS = 50
 """… on so many rows is a person's to judge, where chance alone may explain it."""
+NO_HARM_LABELS = 100
+"""Rows that do for `no_harm`: a broken model shows on them, and one that is a little worse on
+newer data is the rarer mistake than staying with the old one while labels gather."""
 POWER = 6.2
 """(1.645 + 0.842)²: rows for 80 % power of a one-sided 5 % test are 6.2·q/δ²."""
 
@@ -155,7 +158,7 @@ def _decide(whole: Comparison, slices: list[_Slice], rules: Gate, mode: Mode) ->
     """The first rule that applies, from "can't know" over "harm" to "promote"."""
     refused = _refusal(whole, rules, mode)
     if refused is not None:
-        shown_worse = whole.n >= rules.min_labels and whole.p_worse <= rules.alpha
+        shown_worse = whole.n >= _least(rules, mode) and whole.p_worse <= rules.alpha
         needed = {"n_missing": 0} if shown_worse else _needed(whole, rules, mode)
         more = f": about {needed['n_missing']:,} more are needed" if needed["n_missing"] else ""
         return refused[0], refused[1] + more, needed
@@ -175,7 +178,7 @@ def _refusal(whole: Comparison, rules: Gate, mode: Mode) -> tuple[str, str] | No
     """Why all rows together speak against the candidate, or don't say enough."""
     few = f"{whole.n:,} labelled rows with {whole.disagreements:,} disagreements can't decide"
     scores = _scores(whole, rules)
-    if whole.n < rules.min_labels:
+    if whole.n < _least(rules, mode):
         return "not_enough_labels", few
     if whole.p_worse <= rules.alpha:
         return "keep", f"the candidate is worse: {scores}, p = {whole.p_worse:.3g}"
@@ -186,6 +189,10 @@ def _refusal(whole: Comparison, rules: Gate, mode: Mode) -> tuple[str, str] | No
     return None
 
 
+def _least(rules: Gate, mode: Mode) -> int:
+    return rules.min_labels if mode == "win" else min(rules.min_labels, NO_HARM_LABELS)
+
+
 def _scores(whole: Comparison, rules: Gate) -> str:
     sides = f"{_shown(whole.candidate)} against {_shown(whole.champion)}"
     return f"{rules.metric} {sides} on {whole.n:,} rows"
@@ -193,7 +200,7 @@ def _scores(whole: Comparison, rules: Gate) -> str:
 
 def _needed(whole: Comparison, rules: Gate, mode: Mode) -> dict[str, Any]:
     """How many rows a decision takes: by the floors, and to show the difference seen so far."""
-    needs = {"n_for_labels": rules.min_labels}
+    needs = {"n_for_labels": _least(rules, mode)}
     if mode == "win" and whole.n:
         # Where nothing was seen, 3 in n is the 95 % upper bound of what may be there.
         share = max(whole.disagreements, 3) / whole.n

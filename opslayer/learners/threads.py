@@ -22,7 +22,8 @@ PREDICTING = 1
 
 def limited(threads: int) -> AbstractContextManager[object]:
     """Hold OpenMP to so many threads inside the block."""
-    return _controller().limit(limits=threads, user_api="openmp")
+    limit: AbstractContextManager[object] = _controller().limit(limits=threads, user_api="openmp")
+    return limit
 
 
 @lru_cache(maxsize=1)

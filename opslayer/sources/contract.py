@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +83,11 @@ class Typed:
     remarks: int = 0
     """Feedback that states no target: it stays in the interaction log alone."""
 
+    @property
+    def good(self) -> int:
+        """Good rows and statements."""
+        return len(self.rows) + (0 if self.statements is None else len(self.statements))
+
 
 def contract_of(capability: Capability) -> str:
     """A digest of all that decides what a row turns into."""
@@ -94,34 +100,25 @@ def contract_of(capability: Capability) -> str:
 
 
 def typed(capability: Capability, layout: Layout, chunk: Chunk, seen: Seen) -> Typed:
-    """Convert a chunk. `seen` holds what came before it in the same file."""
+    """Convert a chunk. `seen` holds what came before it in the same file.
+
+    A row's inputs are known when it happens: its `known_time` is its `event_time`.
+    """
     inputs = {
         name: convert(_column(chunk, name), column) for name, column in capability.inputs.items()
     }
     own = _own(capability, layout, chunk)
     named = [(name or layout.known_time or name, done) for name, done in own.items()]
     faults = _faults(chunk, [*inputs.items(), *named])
-    bad = {index for index, _ in faults}
-    good = pa.array([index for index in range(len(chunk.lines)) if index not in bad], pa.int64())
-    kept = {name: done.values.take(good) for name, done in own.items()}
-    values = {INPUT + name: done.values.take(good) for name, done in inputs.items()}
-    event = kept[layout.event_time]
-    contents = contents_of(event, values)
+    good = np.setdiff1d(np.arange(len(chunk.lines)), [index for index, _ in faults])
+    kept = {name: done.values.take(pa.array(good)) for name, done in own.items()}
+    values = {INPUT + name: done.values.take(pa.array(good)) for name, done in inputs.items()}
+    contents = contents_of(kept[layout.event_time], values)
     ids, repeated = _ids(layout, kept, contents, seen)
-    origin = [(chunk.file(index), chunk.lines[index]) for index in good.to_pylist()]
+    columns = {**_places(layout, chunk, good), **values, "row_id": ids}
+    columns |= dict.fromkeys(("event_time", "known_time"), kept[layout.event_time])
     return Typed(
-        rows=pa.table(
-            {
-                "row_id": pa.array(ids, pa.string()),
-                "event_time": event,
-                "known_time": event,
-                "source": pa.repeat(pa.scalar(layout.source), len(good)),
-                "file": pa.array([file for file, _ in origin], pa.string()),
-                "line": pa.array([line for _, line in origin], pa.int64()),
-                **values,
-            },
-            schema=schema(capability, "rows"),
-        ),
+        rows=pa.table(columns, schema=schema(capability, "rows")),
         contents=contents,
         repeated=repeated,
         targets=kept.get(layout.target or "", pa.nulls(len(good), value_type(capability))),
@@ -131,6 +128,15 @@ def typed(capability: Capability, layout: Layout, chunk: Chunk, seen: Seen) -> T
         declared_known=layout.known_time is not None,
         read=chunk.read,
     )
+
+
+def _places(layout: Layout, chunk: Chunk, good: np.ndarray) -> dict[str, list[Any]]:
+    """Where each row stands in its source."""
+    return {
+        "source": [layout.source] * len(good),
+        "file": [chunk.file(index) for index in good.tolist()],
+        "line": [chunk.lines[index] for index in good.tolist()],
+    }
 
 
 KNOWN = ""

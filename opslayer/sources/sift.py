@@ -90,34 +90,31 @@ class Sieve:
     def sift(self, typed: Typed) -> Sifted:
         """Part a chunk. Reads the lake, writes nothing."""
         new, contrary = self._compare(typed)
-        stated = _Stated(typed, self, contrary)
-        tags = stated.tags()
-        taken = pc.invert(pa.array([at in contrary for at in range(len(typed.rows))], pa.bool_()))
+        tags = _Stated(typed, self, contrary).tags()
         rows = typed.rows.take(pa.array(new, pa.int64()))
         bad = [*typed.faults, *contrary.values()]
         quarantine = self._quarantine(bad)
-        said = _or_empty(self.capability, "tags", typed.statements)
-        statements = self._unknown("tags", "id", said)
-        served = _or_empty(self.capability, "answers", typed.answers)
-        ours = pc.is_in(served.column("row_id"), typed.rows.column("row_id").filter(taken))
+        said = self._unknown("tags", "id", typed.statements)
         counts = Counts(
             read=typed.read,
             stored=len(rows),
-            present=len(typed.rows) - len(rows) - len(contrary)
-            + len(bad) - len(quarantine) + len(said) - len(statements),
+            # Of the good ones those neither stored nor contrary, of the bad ones those held.
+            present=typed.good - len(rows) - len(said) - len(contrary) + len(bad) - len(quarantine),
             quarantined=len(quarantine),
-            statements=len(statements),
+            statements=len(said),
             remarks=typed.remarks,
-            tags=len(tags) + len(statements),
+            tags=len(tags) + len(said),
             corrections=len(tags) - tags.column("supersedes").null_count,
-        )  # fmt: skip
-        return Sifted(
-            quarantine,
-            pa.concat_tables([tags, statements]),
-            self._unknown("answers", "row_id", served.filter(ours)),
-            rows,
-            counts,
         )
+        answers = self._answers(typed, set(contrary))
+        return Sifted(quarantine, pa.concat_tables([tags, said]), answers, rows, counts)
+
+    def _answers(self, typed: Typed, contrary: set[int]) -> pa.Table:
+        """What was served for the rows that are good."""
+        ids = typed.rows.column("row_id").to_pylist()
+        good = pa.array([id for at, id in enumerate(ids) if at not in contrary], pa.string())
+        new = self._unknown("answers", "row_id", typed.answers)
+        return new.filter(pc.is_in(new.column("row_id"), good))
 
     @property
     def present(self) -> Present:
@@ -154,7 +151,9 @@ class Sieve:
         contents = contents_of(held.column("event_time").combine_chunks(), inputs)
         return dict(zip(held.column("row_id").to_pylist(), contents, strict=True))
 
-    def _unknown(self, table: str, key: str, found: pa.Table) -> pa.Table:
+    def _unknown(self, table: str, key: str, found: pa.Table | None) -> pa.Table:
+        if found is None:
+            return schema(self.capability, table).empty_table()
         held = self.present.rows(table, key, found.column(key).combine_chunks())
         return found.filter(pc.invert(pc.is_in(found.column(key), held.column(key))))
 
@@ -249,10 +248,6 @@ def _contrary(typed: Typed, at: int, reason: str) -> Fault:
     raw = json.dumps({**row, "target": typed.targets[at].as_py()}, default=str, ensure_ascii=False)
     text = f"{reason}: {row['row_id']} is in the lake, or came before in the file"
     return Fault(row["file"], row["line"], "", text, shortened(raw))
-
-
-def _or_empty(capability: Capability, table: str, found: pa.Table | None) -> pa.Table:
-    return schema(capability, table).empty_table() if found is None else found
 
 
 def _digest(*parts: str) -> str:

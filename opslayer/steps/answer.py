@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,13 +63,20 @@ def output(said: Prediction, row: int) -> dict[str, Any]:
     return answered
 
 
-CASTS = {ColumnType.BOOLEAN: bool, ColumnType.INTEGER: int}
+CASTS: dict[ColumnType, Callable[[Any], Any]] = {
+    ColumnType.BOOLEAN: bool,
+    ColumnType.INTEGER: int,
+}
+
+
+def _as_is(value: Any) -> Any:
+    return value
 
 
 def _records(capability: Capability, asked: pd.DataFrame) -> list[dict[str, Any]]:
     columns: dict[str, list[Any]] = {}
     for name, column in capability.inputs.items():
-        cast = CASTS.get(column.type, lambda value: value)
+        cast = CASTS.get(column.type, _as_is)
         columns[name] = [
             None if value is None or value != value else cast(value)  # NaN differs from itself
             for value in asked[name].tolist()

@@ -9,6 +9,7 @@ from opslayer.capability import Capability
 from opslayer.errors import Refused
 from opslayer.records import Cause, CauseKind, Recipe, digest_of
 from opslayer.steps.snapshot import split, take
+from opslayer.steps.succession import held_back
 from opslayer.stores import Stores
 
 
@@ -28,10 +29,9 @@ def ask(capability: Capability, stores: Stores, as_of: datetime, asker: Asker) -
     """
     if asker.recipe is Recipe.EXAM:
         raise Refused("recipe=exam holds the rows that judge a model: train on all or last")
-    cut = split(capability, stores, as_of)
+    cut = split(capability, stores, as_of, held_back(capability, stores))
     rows = take(capability, stores, as_of, asker.recipe, cut)
-    assert capability.training is not None
-    settings = digest_of(capability.training.model_dump_json(), rows.digest)
+    settings = digest_of(capability.settings, rows.digest)
     cause = Cause(
         capability=capability.name,
         kind=CauseKind.PERSON,

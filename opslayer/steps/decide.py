@@ -118,7 +118,7 @@ def _losses(
 
 def _act(occasion: Occasion, decision: Decision) -> Cause | None:
     if decision.serve is not None:
-        _serve(occasion, decision.serve, decision.outcome.reason)
+        _serve(occasion, decision.serve, decision)
     if not decision.train:
         return None
     rules = occasion.capability.retrain
@@ -133,8 +133,14 @@ def _act(occasion: Occasion, decision: Decision) -> Cause | None:
     return cause
 
 
-def _serve(occasion: Occasion, version: int, reason: str) -> None:
+def _serve(occasion: Occasion, version: int, decision: Decision) -> None:
     """A free move: an older version does better on labels that neither was trained on."""
+    gain = decision.outcome.numbers["gains"][str(version)]
+    error = decision.outcome.numbers["gain_errors"][str(version)]
+    reason = (
+        f"version {version} of the pool has a mean loss {gain:.3f} ± {error:.3f} lower on labels "
+        f"that neither was trained on"
+    )
     stores, name = occasion.stores, occasion.capability.name
     current = stores.ledger.releases.newest(name)
     move = Promotion(

@@ -6,9 +6,9 @@ from typing import Literal
 
 from opslayer.capability import Capability, Gate
 from opslayer.records import Cause, Verdict, VerdictKind, Version
-from opslayer.steps.champion import champion, member
+from opslayer.steps.champion import champion
 from opslayer.steps.evaluate import evaluate
-from opslayer.steps.memory import recall
+from opslayer.steps.succession import succeeds
 from opslayer.stores import Stores
 
 Mode = Literal["no_harm", "win"]
@@ -53,14 +53,6 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     }
     found = {"outcome": result.outcome, "reason": result.reason, "error_rate": result.error_rate}
     return stores.ledger.verdicts.record(verdict.model_copy(update={**found, "numbers": numbers}))
-
-
-def succeeds(capability: Capability, candidate: Version, stores: Stores) -> bool:
-    """Whether a candidate is the champion's own recipe on newer data, or the very first."""
-    from opslayer.judgement import policy
-
-    memory = recall(capability, stores)
-    return memory is None or bool(policy.successor(memory.state, [member(capability, candidate)]))
 
 
 def _rules(capability: Capability, first: bool) -> Gate:

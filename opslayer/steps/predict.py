@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opslayer.capability import Capability, Kind, RuleFallback
-from opslayer.records import Value, Version
+from opslayer.capability import Capability, Kind
+from opslayer.records import Version
 from opslayer.stores import Stores
 
 if TYPE_CHECKING:
@@ -32,28 +32,21 @@ def score(
 
 
 def constant_prediction(capability: Capability, learnt: Frame, rows: int) -> Prediction:
-    """The answer that ignores its inputs, for `rows` rows: what users get without any model.
+    """The best answer that ignores its inputs, for `rows` rows: what a model has to be worth more
+    than.
 
-    It is the constant rule of the capability's fallback chain, where it has one; otherwise the
-    best constant of the labelled rows in `learnt`: the median, or the most frequent class (the
-    first by name among equals), with the class shares as probabilities.
+    The median of the labelled rows in `learnt`, or the most frequent class (the first by name
+    among equals), with the class shares as probabilities. Not the capability's own fallback rule:
+    that is made to be safe, and any model beats it.
     """
     from opslayer.learners.prediction import Prediction
 
-    rule = _rule(capability)
     if capability.kind is Kind.REGRESSION:
-        value = float(learnt.target.median() if rule is None else rule)
-        return Prediction(np.full(rows, value))
-    shares = {str(rule): 1.0} if rule is not None else _shares(learnt)
+        return Prediction(np.full(rows, float(learnt.target.median())))
+    shares = _shares(learnt)
     answer = max(shares, key=lambda name: shares[name])
     probabilities = np.tile(np.array(list(shares.values())), (rows, 1))
     return Prediction(np.full(rows, answer, dtype=object), probabilities, tuple(shares))
-
-
-def _rule(capability: Capability) -> Value:
-    """The constant of the capability's rule, which fits its kind; None without one."""
-    rules = [step.rule for step in capability.fallback if isinstance(step, RuleFallback)]
-    return rules[-1].constant if rules else None
 
 
 def _shares(learnt: Frame) -> dict[str, float]:

@@ -14,6 +14,7 @@ from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
 from opslayer.windows import window_index
 
+
 @dataclass(frozen=True)
 class Judged:
     """A candidate and what the gate said."""
@@ -77,7 +78,11 @@ def _release(capability: Capability, cause: Cause, winner: Judged, stores: Store
 
 
 def _remember(
-    capability: Capability, cause: Cause, judged: Sequence[Judged], stores: Stores, served: int | None
+    capability: Capability,
+    cause: Cause,
+    judged: Sequence[Judged],
+    stores: Stores,
+    served: int | None,
 ) -> None:
     from opslayer.judgement import policy
 

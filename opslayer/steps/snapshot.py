@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opslayer.capability import Capability, Gate
+from opslayer.capability import Capability
 from opslayer.errors import NotEnoughData, StoreError
 from opslayer.frame import Frame
 from opslayer.records import Recipe, Snapshot, Version, digest_of
@@ -49,13 +49,13 @@ FIFTH = 0.2
 TICK = timedelta(microseconds=1)
 
 
-def split(capability: Capability, stores: Stores, as_of: datetime) -> datetime:
+def split(capability: Capability, stores: Stores, as_of: datetime, wanted: int) -> datetime:
     """The cut: the first event_time that belongs to the exam.
 
-    The exam is the newest whole blocks of `gate.block` with at least `gate.min_labels` labelled
-    rows; where that would be more than 30 % of them, the most whole blocks within 30 %. Blocks
-    too coarse for an exam of 10 % (or of min_labels, if that is less) are divided by time, and a
-    moment that is too large itself by hash (see the module). The cut never moves back before that
+    The exam is the newest whole blocks of `gate.block` with at least `wanted` labelled rows; where
+    that would be more than 30 % of them, the most whole blocks within 30 %. Blocks too coarse for
+    an exam of 10 % (or of `wanted`, if that is less) are divided by time, and a moment that is too
+    large itself by hash (see the module). The cut never moves back before that
     of a version trained by then, so no exam holds a row that a model has seen.
 
     Raises NotEnoughData where fewer than 60 labelled rows are known, or none since the last cut.
@@ -67,8 +67,8 @@ def split(capability: Capability, stores: Stores, as_of: datetime) -> datetime:
             f"training needs {LEAST}: {LEAST - len(known)} are missing"
         )
     assert capability.gate is not None
-    wanted = _newest(known["event_time"], capability.gate)
-    cut = max([wanted, *(version.cut for version in _trained(capability, stores, as_of))])
+    newest = _newest(known["event_time"], capability.gate.block, wanted)
+    cut = max([newest, *(version.cut for version in _trained(capability, stores, as_of))])
     if not _held_back(known, cut).any():
         raise NotEnoughData(
             f"{capability.name}: no labelled row since {cut.isoformat()}, where the exam of the "
@@ -165,16 +165,16 @@ def _canonical(column: pa.ChunkedArray) -> tuple[bytes, ...]:
     return _text("string"), present, lengths.tobytes(), "".join(texts.to_pylist()).encode()
 
 
-def _newest(times: pd.Series[pd.Timestamp], gate: Gate) -> datetime:
+def _newest(times: pd.Series[pd.Timestamp], block: timedelta, wanted: int) -> datetime:
     """Where the exam should begin, from sorted event times alone."""
     total, most = len(times), int(MOST * len(times))
-    few = min(gate.min_labels, FEW * total)
-    for key in ((times - EPOCH) // gate.block, times):
+    few = min(wanted, FEW * total)
+    for key in ((times - EPOCH) // block, times):
         starts = np.flatnonzero(key.ne(key.shift()).to_numpy())
         sizes = total - starts  # rows from each start on, shrinking
         fitting = starts[(sizes <= most) & (sizes >= few)]
         if len(fitting):
-            enough = fitting[total - fitting >= gate.min_labels]
+            enough = fitting[total - fitting >= wanted]
             at = enough[-1] if len(enough) else fitting[0]
             return _datetime(times.iloc[at])
     return _datetime(times.iloc[starts[sizes > most][-1]]) + TICK

@@ -87,6 +87,7 @@ def _register(
         version=registered.version,
         run_id=registered.run_id,
         recipe=order.recipe,
+        settings=capability.settings,
         snapshot=snapshot.digest,
         exam=order.exam.digest,
         cut=snapshot.until,

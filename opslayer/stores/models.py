@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from opslayer.errors import NotFound, StoreError, UntrustedModel
-from opslayer.learners.trusted_types import TRUSTED
 from opslayer.records import Version
 from opslayer.stores.manifest import check_names, unseal
 from opslayer.stores.registration import CAUSE, RECIPE, Registration
 from opslayer.stores.run import ASIDE, Registered, clear_aside, discard_run, write_run
 from opslayer.stores.tracking import answering, client, experiment, is_local
+from opslayer.stores.trusted_types import TRUSTED
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository

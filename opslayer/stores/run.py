@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from opslayer.errors import Refused
-from opslayer.learners.trusted_types import TRUSTED
 from opslayer.records import Recipe
 from opslayer.stores.manifest import seal
 from opslayer.stores.registration import (
@@ -23,6 +23,7 @@ from opslayer.stores.registration import (
     requirements,
     signature,
 )
+from opslayer.stores.trusted_types import TRUSTED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -160,8 +161,10 @@ def _describe(
     )
     client.log_inputs(run_id, datasets(registration))
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-    for name, figure in registration.figures.items():
-        client.log_figure(run_id, figure, f"{name}.png", save_kwargs={"dpi": 90})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box
+        for name, figure in registration.figures.items():
+            client.log_figure(run_id, figure, f"{name}.png", save_kwargs={"dpi": 90})
 
 
 def _register(client: MlflowClient, registration: Registration, model: LoggedModel) -> ModelVersion:
