@@ -141,12 +141,12 @@ def _tell_end(past: Past, summary: dict[str, Any]) -> None:
         {"": "seconds", "value": summary["seconds"]},
     ]
     show(rows, False, f"{past.capability.name} over {summary['windows']} windows")
-    home = past.stores.reports.root.parent
+    home, tracking = past.stores.reports.root.parent, past.stores.models.tracking_uri
     say(
         f"Where to look next (OPSLAYER_HOME={home}):\n"
         f"  drift and validation pages   {home / 'reports' / past.capability.name}\n"
         f"  releases and their reasons   OPSLAYER_HOME={home} opslayer release list "
         f"{past.capability.name}\n"
-        f"  every training               mlflow ui --backend-store-uri {past.stores.models.tracking_uri}\n"
+        f"  every training               mlflow ui --backend-store-uri {tracking}\n"
         f"  every run                    PREFECT_HOME={home / 'prefect'} prefect server start"
     )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,7 +95,5 @@ def supervise(
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):  # gone already, which is what was asked for
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass  # the group has gone already, which is what was asked for

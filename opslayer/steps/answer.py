@@ -77,8 +77,9 @@ def _records(capability: Capability, asked: pd.DataFrame) -> list[dict[str, Any]
     columns: dict[str, list[Any]] = {}
     for name, column in capability.inputs.items():
         cast = CASTS.get(column.type, _as_is)
+        values = asked[name]
         columns[name] = [
-            None if value is None or value != value else cast(value)  # NaN differs from itself
-            for value in asked[name].tolist()
+            cast(value) if known else None
+            for value, known in zip(values.tolist(), values.notna(), strict=True)
         ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

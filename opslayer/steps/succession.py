@@ -40,7 +40,7 @@ def held_back(capability: Capability, stores: Stores) -> int:
 
 
 def succeeds(capability: Capability, candidate: Version, stores: Stores) -> bool:
-    """Whether a candidate is the champion's settings and recipe on newer data, or the very first."""
+    """Whether a candidate carries the champion on with newer data, or is the very first."""
     from opslayer.judgement import policy
 
     serving, memory = champion(capability, stores), recall(capability, stores)
