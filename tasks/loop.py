@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from opslayer import steps
+from opslayer.steps.decide import decide as decide_step
+from opslayer.steps.ingest import ingest as ingest_step
+from opslayer.steps.judge import judge as judge_step
+from opslayer.steps.monitor import monitor as monitor_step
+from opslayer.steps.promote import follow as follow_step
+from opslayer.steps.report import report as report_step
+from opslayer.steps.settle import settle as settle_step
+from opslayer.steps.snapshot import take as take_step
+from opslayer.steps.succession import cut as cut_step
+from opslayer.steps.tag import tag as tag_step
+from opslayer.steps.train import train as train_step
+from opslayer.steps.validate import validate as validate_step
 from tasks.policy import step
 
 SHORT = timedelta(minutes=10)
@@ -12,15 +23,15 @@ HOUR = timedelta(hours=1)
 LONG = timedelta(hours=6)
 """For what reads everything there is, or fits a model to it."""
 
-ingest = step(LONG, steps.ingest.ingest)
-tag = step(HOUR, steps.tag.tag)
-cut = step(SHORT, steps.succession.cut)
-take = step(HOUR, steps.snapshot.take)
-validate = step(HOUR, steps.validate.validate)
-train = step(LONG, steps.train.train)
-judge = step(HOUR, steps.judge.judge)
-settle = step(SHORT, steps.settle.settle)
-follow = step(SHORT, steps.promote.follow)
-monitor = step(HOUR, steps.monitor.monitor)
-decide = step(SHORT, steps.decide.decide)
-report = step(HOUR, steps.report.report)
+ingest = step(LONG, ingest_step)
+tag = step(HOUR, tag_step)
+cut = step(SHORT, cut_step)
+take = step(HOUR, take_step)
+validate = step(HOUR, validate_step)
+train = step(LONG, train_step)
+judge = step(HOUR, judge_step)
+settle = step(SHORT, settle_step)
+follow = step(SHORT, follow_step)
+monitor = step(HOUR, monitor_step)
+decide = step(SHORT, decide_step)
+report = step(HOUR, report_step)
