@@ -26,6 +26,8 @@ class Service:
     command: Sequence[str]
     address: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    health: str = ""
+    """Where it answers once it is ready; empty for one that answers nobody."""
 
 
 @dataclass
@@ -64,11 +66,15 @@ class Running:
             self.next_start = 0.0
             self.start()
 
+    def ask_to_stop(self) -> None:
+        """Ask the whole group to stop."""
+        if self.process is not None:
+            _signal_group(self.process.pid, signal.SIGTERM)
+
     def stop(self, deadline: float) -> None:
-        """Ask the whole group to stop, then make it."""
+        """Wait for the group to stop, then make it."""
         if self.process is None:
             return
-        _signal_group(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -80,7 +86,7 @@ class Running:
 def supervise(
     services: Sequence[Service], logs: Path, stop: Callable[[], bool], tell: Callable[[str], None]
 ) -> None:
-    """Keep every service running until `stop` says so; then stop all, the last started first."""
+    """Keep every service running until `stop` says so; then stop all, with their children."""
     logs.mkdir(parents=True, exist_ok=True)
     running = [Running(service, logs / f"{service.name}.log") for service in services]
     try:
@@ -89,8 +95,10 @@ def supervise(
                 one.tend(time.monotonic(), tell)
             time.sleep(0.2)
     finally:
+        for one in running:
+            one.ask_to_stop()
         deadline = time.monotonic() + PATIENCE
-        for one in reversed(running):
+        for one in running:
             one.stop(deadline)
 
 

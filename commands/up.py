@@ -7,12 +7,15 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from commands.after import answers
 from commands.context import Context, context
-from commands.output import say
+from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
 from opslayer.errors import Refused
 
@@ -26,8 +29,13 @@ def up(
         int, Parameter(help="Port of the Prefect server and its pages.")
     ] = 4200,
     mlflow_port: Annotated[int, Parameter(help="Port of MLflow's pages.")] = 5000,
+    as_json: AsJson = False,
 ) -> None:
-    """Start every service on this machine and keep it running until Ctrl-C."""
+    """Start every service on this machine and keep it running until Ctrl-C.
+
+    With --json one object with every service's address is printed once all of them answer; what
+    happens to them later is told on standard error.
+    """
     here = context()
     here.capabilities()  # a broken file is told before anything starts
     _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
@@ -35,16 +43,41 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     server, others = services(here, prefect_port, mlflow_port)
-    for service in (server, *others):
+    running, logs = [server, *others], here.settings.root / "logs"
+    if as_json:
+        telling = (running, logs, stopped)
+        threading.Thread(target=_tell_machine, args=telling, daemon=True).start()
+    else:
+        _tell_person(running, logs)
+    supervise(running, logs, stopped.is_set, complain if as_json else say)
+
+
+def _tell_person(running: Sequence[Service], logs: Path) -> None:
+    for service in running:
         say(f"{service.name:8} {service.address}")
-    logs = here.settings.root / "logs"
     say(f"logs     {logs}\nCtrl-C stops everything")
-    supervise([server, *others], logs, stopped.is_set, say)
+    sys.stdout.flush()
+
+
+def _tell_machine(running: Sequence[Service], logs: Path, stopped: threading.Event) -> None:
+    """Print the addresses once all of them answer."""
+    while not all(answers(service.health) for service in running if service.health):
+        if stopped.wait(0.5):
+            return
+    rows = [
+        {"name": service.name, "address": service.address if service.health else None}
+        for service in running
+    ]
+    emit({"services": rows, "logs": logs})
+    sys.stdout.flush()
 
 
 def services(here: Context, prefect_port: int, mlflow_port: int) -> tuple[Service, list[Service]]:
     """The Prefect server, and all that lives beside it."""
-    root, stores = here.settings.root, here.stores
+    from opslayer.stores.tracking import make_database
+
+    root, tracking = here.settings.root, here.stores.models.tracking_uri
+    make_database(tracking)
     api = f"http://{HOST}:{prefect_port}/api"
     own = {
         "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(root / "prefect")),
@@ -56,17 +89,24 @@ def services(here: Context, prefect_port: int, mlflow_port: int) -> tuple[Servic
     }
     python = sys.executable
     server = Service(
-        "prefect", [python, "-m", "prefect", "server", "start"], api.removesuffix("/api"), own
+        "prefect",
+        [python, "-m", "prefect", "server", "start"],
+        api.removesuffix("/api"),
+        own,
+        f"{api}/health",
     )
-    wait = [python, "-m", "commands.after", f"{api}/health"]
+    wait = [python, "-m", "commands.after", server.health]
     mlflow = [python, "-m", "mlflow", "server", "--host", HOST, "--port", str(mlflow_port)]
     return server, [
         Service("worker", [*wait, "flows.deployments"], "runs what the schedules ask for", own),
         Service("relay", [*wait, "flows.relay"], "rings for causes that wait", own),
         Service(
             "mlflow",
-            [*mlflow, "--backend-store-uri", stores.models.tracking_uri, "--workers", "1"],
+            [*mlflow, "--backend-store-uri", tracking, "--workers", "1"],
             f"http://{HOST}:{mlflow_port}",
+            # Jobs are for judging by language models; nothing here asks for them.
+            {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            f"http://{HOST}:{mlflow_port}/health",
         ),
     ]
 

@@ -7,6 +7,8 @@ used and nothing here changes it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,3 +25,19 @@ def embed(root: Path, *, quiet: bool = True) -> None:
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")
     if quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Run flows without a heartbeat, unless a server that outlives them was named.
+
+    The embedded server ends with the process, so nobody is left to miss the heartbeat; and its
+    thread sleeps in whole seconds, for which the end of every flow and subflow would wait.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    if "PREFECT_API_URL" in os.environ:
+        yield
+        return
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

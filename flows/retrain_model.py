@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prefect import flow
 
 from flows.ground import Ground, ground
 from opslayer.errors import Refused
-from opslayer.records import Cause, Recipe, Snapshot
+from opslayer.records import Cause, Recipe
 from opslayer.steps.settle import Judged, Settled
 from opslayer.steps.train import TrainingOrder
 from opslayer.stores.ledger.causes import new_owner
@@ -23,28 +24,34 @@ def retrain_model(capability: str, cause: str) -> Settled:
     beyond the budget, ValidationFailed and NotEnoughData where the data will not do: these two end
     the cause.
     """
-    here, owner = ground(capability), new_owner()
-    causes = here.stores.ledger.causes
+    here = ground(capability)
+    judged, settled = run_once(here, cause)
+    artifacts.show_verdicts(capability, [one.verdict for one in judged])
+    artifacts.show_links(capability, pages(here, judged))
+    return settled
+
+
+def run_once(here: Ground, cause: str) -> tuple[list[Judged], Settled]:
+    """Claim a cause, train for it, and write down what came of it."""
+    owner, causes = new_owner(), here.stores.ledger.causes
     claimed = causes.claim(cause, owner, here.capability.retrain)
     with causes.hold(cause, owner):
         try:
-            settled = train_for(here, claimed)
+            judged, settled = train_for(here, claimed)
         except Refused as refusal:
             causes.finish(cause, owner, "refused", str(refusal))
             raise
         causes.finish(cause, owner, "done", settled.reason)
-    return settled
+    return judged, settled
 
 
-def train_for(here: Ground, cause: Cause) -> Settled:
+def train_for(here: Ground, cause: Cause) -> tuple[list[Judged], Settled]:
     """Hold back the newest labelled rows, train on the rest, judge on what was held back."""
     cut = loop.cut(here.capability, here.stores, cause)
     exam = loop.take(here.capability, here.stores, cause.at, Recipe.EXAM, cut)
-    judged = [candidate(here, cause, recipe, exam) for recipe in cause.recipes]
-    settled = loop.settle(here.capability, cause, judged, here.stores)
-    artifacts.show_verdicts(here.capability.name, [one.verdict for one in judged])
-    artifacts.show_links(here.capability.name, pages(here, judged))
-    return settled
+    orders = [TrainingOrder(cause, recipe, exam) for recipe in cause.recipes]
+    judged = [candidate(here, order, cut) for order in orders]
+    return judged, loop.settle(here.capability, cause, judged, here.stores)
 
 
 def pages(here: Ground, judged: Sequence[Judged]) -> dict[str, str]:
@@ -59,10 +66,10 @@ def pages(here: Ground, judged: Sequence[Judged]) -> dict[str, str]:
     return found
 
 
-def candidate(here: Ground, cause: Cause, recipe: Recipe, exam: Snapshot) -> Judged:
-    """Snapshot, validate, train and judge one candidate."""
-    taken = loop.take(here.capability, here.stores, cause.at, recipe, exam.since)
+def candidate(here: Ground, order: TrainingOrder, cut: datetime) -> Judged:
+    """Snapshot, validate, train and judge one candidate on the labelled rows before the cut."""
+    cause = order.cause
+    taken = loop.take(here.capability, here.stores, cause.at, order.recipe, cut)
     loop.validate(here.capability, taken, here.stores, cause.at)
-    order = TrainingOrder(cause=cause, recipe=recipe, exam=exam)
     version = loop.train(here.capability, taken, here.stores, order)
     return Judged(version, loop.judge(here.capability, version, cause, here.stores))
