@@ -1,37 +1,42 @@
 """A hundred harm events of ten causes, several workers, and a SIGKILL whenever one of them works.
 
-Promise P26: every cause leads to one training and one release, however often its workers die, and
-a run that was cut off is taken up within a minute.
+Promise P26: every cause leads to one training and one release, or none with a reason, however
+often its workers die; a run that was cut off is taken up within a minute. The runs are the real
+retrain: first the flow's steps alone, then, fewer, the flow itself under a Prefect server.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from benchmarks.bars import Bar, finish, say
+from benchmarks.harmed import NAME, ground_at, harm, prepare, without_prefect
 from benchmarks.kills import FRESH
-from opslayer.capability import Budget, Capability, Kind, Retrain
-from opslayer.errors import CauseTaken, StaleParent
-from opslayer.records import Cause, CauseKind, Recipe, Version
-from opslayer.settings import Settings
-from opslayer.steps.promote import Promotion, promote
-from opslayer.stores import Stores
-from opslayer.stores.ledger.causes import LEASE, Causes, new_owner
+from flows.ground import Ground
+from flows.retrain_model import retrain_model, run_once
+from opslayer.errors import CauseTaken
+from opslayer.stores.ledger.causes import LEASE, CauseRow
+from opslayer.stores.registration import CAUSE, RECIPE
+from opslayer.stores.tracking import client
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
-HARMED = Capability(
-    name="harmed",
-    kind=Kind.CHAT,
-    retrain=Retrain(cooldown=timedelta(0), budget=Budget(runs=1000, per=timedelta(days=1))),
-)
+LOOK = 0.05
+"""Seconds between two looks whether to kill somebody."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,11 @@ class Plan:
     workers: int = 3
     kills: int = 30
     lease: float = LEASE
-    seconds: float = 1.0
-    """How long one training takes; a look whether to kill its worker comes 25 times in it."""
-    chance: float = 0.04
-    """That a look ends in a kill."""
+    chance: float = 0.03
+    """That a look at a worker inside a run ends in a kill."""
     seed: int = 26
+    server: str | None = None
+    """The API of a Prefect server, for runs under Prefect."""
 
 
 @dataclass
@@ -56,136 +61,63 @@ class Tally:
     """What came of it."""
 
     kills: int = 0
+    failed: int = 0
+    """Workers that ended with an error of their own."""
     attempts: int = 0
     finished: int = 0
+    released: int = 0
     lost: int = 0
     doubled: int = 0
+    strays: int = 0
+    """Model versions and runs in MLflow that are in no ledger, or the other way round."""
+    forgotten: int = 0
+    """Model versions that the policy was not told of."""
+    wrong_champion: int = 0
     resumed: list[float] = field(default_factory=list)
     """Seconds from a kill inside a run to the next worker's claim of its cause."""
 
 
-def stores_at(home: str) -> Stores:
-    """The stores of the installation in a folder."""
-    return Stores.at(Settings(home=Path(home)))
-
-
-def harm(number: int) -> Cause:
-    """The harm found in one window: every delivery of it is the same cause."""
-    at = START + timedelta(days=number)
-    return Cause(
-        capability=HARMED.name, kind=CauseKind.HARM, about=f"window {number} of pays", at=at
-    )
-
-
-def retrain(cause: Cause, plan: Plan) -> str:
-    """The run of a cause: register a model, write its version down, release it."""
-    stores = stores_at(plan.home)
-    made = stores.ledger.versions.for_cause(HARMED.name, cause.id)
-    version = made[0] if made else stores.ledger.versions.add(_train(cause, plan))
-    while True:
-        newest = stores.ledger.releases.newest(HARMED.name)
-        decision = Promotion(
-            parent=newest.number if newest else 0,
-            by="loop",
-            reason=cause.about,
-            cause=cause.id,
-            evidence=(),
-            at=cause.at,
-        )
-        try:
-            return f"release {promote(HARMED, version, stores, decision).number}"
-        except StaleParent:
-            continue
-
-
-def _train(cause: Cause, plan: Plan) -> Version:
-    from mlflow import MlflowClient
-
-    uri = Settings(home=Path(plan.home)).tracking
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    folder = Path(plan.home) / "models" / new_owner()
-    folder.mkdir(parents=True)
-    time.sleep(plan.seconds)
-    (folder / "rule.txt").write_text(f"{cause.about}\n")
-    registered = client.create_model_version(HARMED.name, str(folder))
-    return Version(
-        settings="as ever",
-        capability=HARMED.name,
-        version=int(registered.version),
-        run_id=folder.name,
-        recipe=Recipe.ALL,
-        snapshot=cause.about,
-        exam="exam",
-        cut=cause.at,
-        trained_at=cause.at,
-        cause=cause.id,
-        manifest={},
-    )
-
-
-Work = Callable[[Cause, Plan], str]
-
-
-def work_off(plan: Plan, work: Work, seed: int, said: Connection) -> None:
-    """One worker: deliver its share of the events, then run what it can claim until all is done.
-
-    Tells the parent each cause as it starts and as it finishes.
-    """
-    causes, order = Causes(Settings(home=Path(plan.home)).database, plan.lease), random.Random(seed)
+def work_off(plan: Plan, seed: int) -> None:
+    """One worker: deliver its share of the events, then run what waits until all is done."""
+    here = ground_at(plan.home)
+    if plan.server is None:
+        without_prefect(plan.lease)
+    causes = here.stores.ledger.causes
     for event in range(seed % plan.workers, plan.events, plan.workers):
         causes.open(harm(event % plan.causes))
-    while True:
-        left = [row.cause.id for row in causes.list(HARMED.name) if row.status != "done"]
-        if not left:
-            break
-        order.shuffle(left)
-        for id in left:
-            try_one(causes, id, lambda cause: work(cause, plan), said.send)
-        time.sleep(plan.lease / 50)
+    while any(row.status in ("open", "claimed") for row in causes.list(NAME)):
+        if not run_one(here, plan):
+            time.sleep(plan.lease / 50)
 
 
-def try_one(
-    causes: Causes, id: str, work: Callable[[Cause], str], say: Callable[[tuple[str, str]], None]
-) -> None:
-    """Run a cause if it can be had; says when it was claimed, and when it was finished."""
-    owner = new_owner()
-    try:
-        cause = causes.claim(id, owner, HARMED.retrain)
-        say(("claimed", id))
-        with causes.hold(id, owner):
-            causes.finish(id, owner, "done", work(cause))
-    except CauseTaken:
-        return
-    say(("finished", id))
+def run_one(here: Ground, plan: Plan) -> bool:
+    """Run the oldest cause that waits and can be had; False where there is none."""
+    from opslayer.steps.waiting import waiting
 
-
-def deliver_and_run(plan: Plan, number: int) -> None:
-    """Deliver one harm twice and run it once: all that happens to a cause, in one process."""
-    causes = Causes(Settings(home=Path(plan.home)).database, plan.lease)
-    for _ in range(2):
-        causes.open(harm(number))
-    try_one(causes, harm(number).id, lambda cause: retrain(cause, plan), lambda _: None)
+    for cause in waiting(*here):
+        with suppress(CauseTaken):
+            if plan.server is None:
+                run_once(here, cause.id)
+            else:
+                retrain_model(NAME, cause.id)
+            return True
+    return False
 
 
 class Worker:
-    """A worker's process, and what it last said."""
+    """A worker's process, and which cause it holds."""
 
-    def __init__(self, plan: Plan, work: Work, seed: int) -> None:
-        self.heard, theirs = FRESH.Pipe()
-        self.process = FRESH.Process(target=work_off, args=(plan, work, seed, theirs), daemon=True)
+    def __init__(self, plan: Plan, seed: int) -> None:
+        # A server's address must be in the environment before Prefect is imported.
+        fresh = multiprocessing.get_context("spawn") if plan.server else FRESH
+        self.process: BaseProcess = fresh.Process(target=work_off, args=(plan, seed), daemon=True)
         self.process.start()
-        theirs.close()
-        self.holds: str | None = None
 
-    def news(self) -> Iterator[tuple[str, str]]:
-        """What it said since it was last asked."""
-        try:
-            while self.heard.poll():
-                what, id = self.heard.recv()
-                self.holds = id if what == "claimed" else None
-                yield what, id
-        except (EOFError, ConnectionResetError):
-            return
+    def held(self, rows: list[CauseRow]) -> CauseRow | None:
+        """The cause it works on, by the process's number in the owner's name."""
+        mine = f"-{self.process.pid}-"
+        rows = [row for row in rows if row.status == "claimed" and mine in (row.owner or "")]
+        return rows[0] if rows else None
 
     def kill(self) -> None:
         """SIGKILL, wherever it is."""
@@ -193,76 +125,185 @@ class Worker:
         self.process.join()
 
 
-def run(plan: Plan, work: Work = retrain) -> Tally:
-    """Start the workers, kill one at a random moment of its work again and again, look at what
-    is left when every cause is done.
-    """
-    register(plan)
-    chance, tally = random.Random(plan.seed), Tally()
-    crew = [Worker(plan, work, seed) for seed in range(plan.workers)]
-    cut: dict[str, float] = {}
-    while any(worker.process.is_alive() for worker in crew):
-        for place, worker in enumerate(crew):
-            for what, id in worker.news():
-                _note(what, id, cut, tally)
-            if worker.holds and tally.kills < plan.kills and chance.random() < plan.chance:
-                worker.kill()
-                for what, id in worker.news():
-                    _note(what, id, cut, tally)
-                if worker.holds:
-                    cut[worker.holds] = time.monotonic()
-                tally.kills += 1
-                crew[place] = Worker(plan, work, plan.workers * (1 + tally.kills) + place)
-                say(f"kill {tally.kills}: {worker.holds or 'between two runs'}")
-        time.sleep(plan.seconds / 25)
-    _judge(plan, tally)
+class Round:
+    """One round: workers, kills, and the clock of each cause that was cut off."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.tally = plan, Tally()
+        self.chance, self.cut = random.Random(plan.seed), dict[str, tuple[int, float]]()
+        self.crew = [Worker(plan, seed) for seed in range(plan.workers)]
+        self.started = plan.workers
+        self.causes = ground_at(plan.home).stores.ledger.causes
+
+    def run(self) -> Tally:
+        """Kill one worker at a random moment of its work again and again until all is done."""
+        while any(worker.process.is_alive() for worker in self.crew):
+            rows = self.causes.list(NAME)
+            self._note(rows)
+            for place, worker in enumerate(self.crew):
+                if worker.process.exitcode not in (None, 0):
+                    self.tally.failed += 1
+                    self._replace(place)
+                elif self._strikes(worker, rows):
+                    self._kill(place)
+            time.sleep(LOOK)
+        self._note(self.causes.list(NAME))
+        return self.tally
+
+    def _strikes(self, worker: Worker, rows: list[CauseRow]) -> bool:
+        busy = worker.held(rows) is not None and self.tally.kills < self.plan.kills
+        return busy and self.chance.random() < self.plan.chance
+
+    def _kill(self, place: int) -> None:
+        worker = self.crew[place]
+        worker.kill()
+        self.tally.kills += 1
+        if held := worker.held(self.causes.list(NAME)):
+            self.cut[held.cause.id] = (held.attempts, time.monotonic())
+        say(f"kill {self.tally.kills}: {held.cause.about if held else 'between two runs'}")
+        self._replace(place)
+
+    def _replace(self, place: int) -> None:
+        # A multiple of the crew's size and the place: it delivers the share of the one that died.
+        self.crew[place] = Worker(self.plan, self.started * self.plan.workers + place)
+        self.started += 1
+
+    def _note(self, rows: list[CauseRow]) -> None:
+        for row in rows:
+            attempts, since = self.cut.get(row.cause.id, (row.attempts, 0.0))
+            if row.attempts > attempts:
+                self.tally.resumed.append(time.monotonic() - since)
+                del self.cut[row.cause.id]
+
+
+def run(plan: Plan) -> Tally:
+    """Make an installation, run a round, and count what is in its ledger and in MLflow."""
+    here = prepare(plan.home, plan.causes)
+    tally = Round(plan).run()
+    judge(here, plan, tally)
     return tally
 
 
-def register(plan: Plan) -> None:
-    """Make the registered model that every run adds a version to."""
-    from mlflow import MlflowClient
-
-    stores_at(plan.home)
-    uri = Settings(home=Path(plan.home)).tracking
-    MlflowClient(tracking_uri=uri, registry_uri=uri).create_registered_model(HARMED.name)
-
-
-def _note(what: str, id: str, cut: dict[str, float], tally: Tally) -> None:
-    if what == "claimed":
-        tally.attempts += 1
-        if id in cut:
-            tally.resumed.append(time.monotonic() - cut.pop(id))
-
-
-def _judge(plan: Plan, tally: Tally) -> None:
-    ledger = stores_at(plan.home).ledger
-    rows = {row.cause.id: row for row in ledger.causes.list(HARMED.name)}
-    releases = [release.cause for release in ledger.releases.all(HARMED.name)]
-    for id in (harm(number).id for number in range(plan.causes)):
-        trainings = len(ledger.versions.for_cause(HARMED.name, id))
-        done = id in rows and rows[id].status == "done"
+def judge(here: Ground, plan: Plan, tally: Tally) -> None:
+    """Count, from the stores alone, what each cause has led to."""
+    ledger = here.stores.ledger
+    rows = {row.cause.id: row for row in ledger.causes.list(NAME)}
+    releases = Counter(release.cause for release in ledger.releases.all(NAME))
+    registered = Counter(_registered(here))
+    for cause in (harm(number) for number in range(plan.causes)):
+        recipes = sorted(version.recipe for version in ledger.versions.for_cause(NAME, cause.id))
+        row = rows.get(cause.id)
+        done = row is not None and row.status == "done"
+        ended = done and bool(releases[cause.id] or (row and row.result))
         tally.finished += done
-        tally.lost += not (done and trainings and id in releases)
-        tally.doubled += max(trainings, releases.count(id)) > 1
+        tally.released += releases[cause.id]
+        tally.lost += not ended or recipes != sorted(cause.recipes)
+        copies = [registered[cause.id, recipe.value] for recipe in cause.recipes]
+        tally.doubled += max(releases[cause.id], *copies) > 1 or len(recipes) > len(cause.recipes)
     tally.doubled += len(rows) != plan.causes
+    tally.attempts = sum(row.attempts for row in rows.values())
+    tally.strays, tally.forgotten = strays(here), forgotten(here)
+    newest = ledger.releases.newest(NAME)
+    serving = newest.champion.model_version if newest else None
+    tally.wrong_champion = int(here.stores.models.champion(NAME) != serving)
 
 
-def bars(plan: Plan, tally: Tally) -> Iterator[Bar]:
-    """The bars of P26."""
-    yield Bar("retrains_finished", tally.finished, f"== {plan.causes}")
-    yield Bar("lost", tally.lost, "<= 0", of=plan.causes)
-    yield Bar("doubled", tally.doubled, "<= 0", of=tally.attempts)
-    yield Bar("kills", tally.kills, f">= {plan.kills // 3}")
-    yield Bar("resumed_seconds_max", max(tally.resumed, default=0.0), "<= 60")
+def strays(here: Ground) -> int:
+    """Model versions and runs that only one of MLflow and the ledger has."""
+    mlflow, versions = (
+        client(here.stores.models.tracking_uri),
+        here.stores.ledger.versions.all(NAME),
+    )
+    numbers = {int(found.version) for found in mlflow.search_model_versions(f"name = '{NAME}'")}
+    experiment = mlflow.get_experiment_by_name(NAME)
+    runs = {run.info.run_id for run in mlflow.search_runs([experiment.experiment_id])}
+    return len(numbers ^ {one.version for one in versions}) + len(
+        runs ^ {one.run_id for one in versions}
+    )
+
+
+def forgotten(here: Ground) -> int:
+    """Model versions that the policy's memory does not know of, and trainings it counts twice."""
+    from opslayer.steps.memory import recall
+
+    memory, versions = recall(*here), here.stores.ledger.versions.all(NAME)
+    return abs(len(versions) - memory.state.trained) if memory else len(versions)
+
+
+def _registered(here: Ground) -> Iterator[tuple[str, str]]:
+    """Cause and recipe of every model version in MLflow."""
+    mlflow = client(here.stores.models.tracking_uri)
+    for found in mlflow.search_model_versions(f"name = '{NAME}'"):
+        yield found.tags[CAUSE], found.tags[RECIPE]
+
+
+@contextmanager
+def prefect_server(home: str) -> Iterator[str]:
+    """A Prefect server of its own on a free port, and this process's environment for it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    ours = {"PREFECT_HOME": f"{home}/prefect", "PREFECT_API_URL": api, "OPSLAYER_HOME": home}
+    ours |= {"OPSLAYER_CONFIGS": home, "PREFECT_LOGGING_LEVEL": "CRITICAL"}
+    os.environ |= ours
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    with open(Path(home, "server.log"), "wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait_for(f"{api}/health")
+        yield api
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+        for name in ours:
+            del os.environ[name]
+
+
+def _wait_for(address: str, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(address, timeout=5):
+                return
+        except (URLError, OSError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
+def bars(plan: Plan, tally: Tally, name: str = "") -> Iterator[Bar]:
+    """The bars of P26; `name` goes before each."""
+    yield Bar(f"{name}retrains_finished", tally.finished, f"== {plan.causes}")
+    yield Bar(f"{name}lost", tally.lost, "<= 0", of=plan.causes)
+    for what in ("doubled", "strays", "forgotten", "wrong_champion", "failed"):
+        yield Bar(f"{name}{what}", getattr(tally, what), "<= 0", of=tally.attempts)
+    yield Bar(f"{name}kills", tally.kills, f">= {plan.kills // 3}")
+    yield Bar(f"{name}resumed_seconds_max", max(tally.resumed, default=0.0), "<= 60")
 
 
 def main() -> int:
-    """A hundred events of ten causes, up to thirty kills inside the runs."""
+    """A hundred events of ten causes, up to thirty kills inside the runs; then thirty events of
+    three causes and up to four kills under Prefect.
+    """
     with tempfile.TemporaryDirectory() as home:
         plan = Plan(home=home)
         tally = run(plan)
-    return finish("one_run_per_cause", plan.events, list(bars(plan, tally)))
+    _tell(tally)
+    with tempfile.TemporaryDirectory() as home, prefect_server(home) as server:
+        few = replace(plan, home=home, server=server, events=30, causes=3, kills=4, workers=2)
+        under = run(few)
+    _tell(under)
+    found = [*bars(plan, tally), *bars(few, under, "prefect_")]
+    return finish("one_run_per_cause", plan.events + few.events, found)
+
+
+def _tell(tally: Tally) -> None:
+    resumed = ", ".join(f"{seconds:.0f}" for seconds in sorted(tally.resumed))
+    say(
+        f"{tally.finished} retrains, {tally.released} releases, {tally.attempts} attempts, "
+        f"{tally.kills} kills; resumed after {resumed} s"
+    )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from opslayer.capability import Capability
+from opslayer.configuration import load_capability
+from opslayer.records import Cause, Recipe
+from opslayer.steps.ask import Asker, ask
+from opslayer.steps.ingest import ingest
+from opslayer.steps.judge import judge
+from opslayer.steps.settle import Judged, Settled, settle
+from opslayer.steps.snapshot import take
+from opslayer.steps.succession import cut
+from opslayer.steps.tag import tag
+from opslayer.steps.train import TrainingOrder
+from opslayer.steps.train import train as fit
+from opslayer.stores import Stores
 
 NAME = "tank-level"
 COLUMNS = [f"sensor_{number}" for number in range(1, 9)]
@@ -49,3 +64,26 @@ def write(folder: Path, frame: pd.DataFrame) -> Path:
     text = FILE.format(name=NAME, inputs=inputs, path=data)
     (configs / "capabilities" / f"{NAME}.yaml").write_text(text)
     return configs
+
+
+def capability(configs: Path) -> Capability:
+    """The capability as its file declares it."""
+    return load_capability(NAME, configs)
+
+
+def train(spec: Capability, stores: Stores, as_of: datetime, cause: Cause | None = None) -> Settled:
+    """What the flow `train_model` does, step by step, without Prefect."""
+    ingest(spec, stores, as_of)
+    tag(spec, stores, as_of)
+    cause = cause or ask(spec, stores, as_of, Asker("Ada"))
+    stores.ledger.causes.claim(cause.id, "test", spec.retrain)
+    start = cut(spec, stores, cause)
+    exam = take(spec, stores, cause.at, Recipe.EXAM, start)
+    judged = []
+    for recipe in cause.recipes:
+        rows = take(spec, stores, cause.at, recipe, start)
+        version = fit(spec, rows, stores, TrainingOrder(cause, recipe, exam))
+        judged.append(Judged(version, judge(spec, version, cause, stores)))
+    settled = settle(spec, cause, judged, stores)
+    stores.ledger.causes.finish(cause.id, "test", "done", settled.reason)
+    return settled

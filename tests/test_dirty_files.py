@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opslayer.errors import FileRefused
 from opslayer.settings import Settings
 from opslayer.sources import chunk
-from opslayer.sources import csv as source_csv
+from opslayer.sources import lines as source_lines
 from opslayer.steps.ingest import ingest
 from opslayer.stores import Stores
 
@@ -88,7 +88,7 @@ def test_what_looks_odd_and_is_right_stays_as_it_is(stores: Stores, tmp_path: Pa
 def test_an_open_quote_costs_its_own_line_alone(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_csv, "RECORD", 2000)
+    monkeypatch.setattr(source_lines, "RECORD", 2000)
     lines = [f"2024-01-01 {n // 60:02}:{n % 60:02},1,true,t{n},1" for n in range(400)]
     lines[7] = '2024-01-01 00:07,1,true,"t7,1'
     lines[300] = '2024-01-01 05:00,1,true,"t300,1'

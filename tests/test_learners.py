@@ -18,13 +18,14 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils import all_estimators
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from opslayer.capability import Capability, Kind, Training
 from opslayer.errors import ConfigError, NotEnoughData, Refused
 from opslayer.frame import Frame
 from opslayer.learners.estimator import check_estimator_path, make_estimator
 from opslayer.learners.tabular import build, fit, predict
+from opslayer.learners.threads import limited
 from opslayer.stores.trusted_types import TRUSTED
 
 
@@ -413,3 +414,17 @@ def test_support_questions_are_told_apart_as_well_as_published(real_data: Path) 
     model = fit(bank, Frame(ids, train[["text"]], train["category"], times, times))
     said = predict(model, parts["test"][["text"]])
     assert (said.values == parts["test"]["category"]).mean() >= 0.88
+
+
+def test_openmp_and_blas_are_held_back_inside_the_block_and_free_again_after_it() -> None:
+    def pools() -> dict[str, int]:
+        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
+
+    with threadpool_limits(2):
+        before = pools()
+        with limited(1):
+            held = pools()
+        after = pools()
+    assert {pool["user_api"] for pool in threadpool_info()} == {"openmp", "blas"}
+    assert set(held.values()) == {1}
+    assert after == before

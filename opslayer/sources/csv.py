@@ -8,31 +8,24 @@ Not pandas.read_csv: it cuts a text at NUL, turns 007 into 7, the country NA int
 from __future__ import annotations
 
 import csv
-import gzip
-import zlib
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import pyarrow as pa
 
 from opslayer.capability import Capability
 from opslayer.errors import FileRefused
 from opslayer.sources import chunk as chunks
+from opslayer.sources import lines
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout
+from opslayer.sources.lines import BLOCK, NO_UTF8, Lines, opened, plain
 
 DELIMITERS = (",", ";", "\t")
-RECORD = 4 * 2**20
-"""Characters of one row: an opening quote without a closing one must not swallow the file."""
 HEAD = 64 * 2**10
-BLOCK = 2**20
-NO_UTF8 = "broken encoding: no UTF-8"
-GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +40,24 @@ def check(path: Path, capability: Capability, layout: Layout) -> None:
     """Read the whole file once. Raises FileRefused where it is no CSV of this source: empty,
     binary, broken gzip (anywhere in it), or a header with missing or repeated columns.
     """
-    with _opened(path) as stream:
+
+    def missing(names: Sequence[str]) -> list[str]:
+        return [f"column {name} is missing" for name in layout.absent(capability, names)]
+
+    check_header(path, layout.wanted(capability), missing)
+
+
+def check_header(
+    path: Path, wanted: Sequence[str], problems_of: Callable[[Sequence[str]], list[str]]
+) -> None:
+    """`check` for any columns: `problems_of` says what is wrong with the header's names."""
+    with opened(path) as stream:
         head = stream.read(HEAD)
         _check_text(head)
         while stream.read(BLOCK):
             pass
-    header = _header(path, capability, layout)
-    problems = [f"column {name} is missing" for name in layout.absent(capability, header.names)]
+    header = _header(path, wanted)
+    problems = problems_of(header.names)
     twice = sorted({name for name in header.names if header.names.count(name) > 1})
     problems += [f"column {name or '(no name)'} occurs twice" for name in twice]
     if problems:
@@ -65,26 +69,18 @@ def check(path: Path, capability: Capability, layout: Layout) -> None:
 
 def read(path: Path, file: str, capability: Capability, layout: Layout) -> Iterator[Chunk]:
     """The rows in chunks, after `check`. `file` is the name that faults carry."""
-    header = _header(path, capability, layout)
-    wanted = {
-        name: header.names.index(name) for name in layout.wanted(capability) if name in header.names
-    }
-    with _opened(path) as stream:
+    return read_columns(path, file, layout.wanted(capability))
+
+
+def read_columns(path: Path, file: str, wanted: Sequence[str]) -> Iterator[Chunk]:
+    """`read` for any columns, after `check_header`."""
+    header = _header(path, wanted)
+    places = {name: header.names.index(name) for name in wanted if name in header.names}
+    with opened(path) as stream:
         records = _Records(stream, header.delimiter)
         next(records)
         while portion := list(islice(records, chunks.ROWS)):
-            yield _chunk(portion, wanted, file)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as raw:
-        packed = raw.read(2) == GZIP
-        raw.seek(0)
-        try:
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise FileRefused(f"broken gzip: {error}") from error
+            yield _chunk(portion, places, file)
 
 
 def _check_text(head: bytes) -> None:
@@ -104,15 +100,15 @@ def _check_text(head: bytes) -> None:
             raise FileRefused(f"its header is not UTF-8: {error}") from error
 
 
-def _header(path: Path, capability: Capability, layout: Layout) -> Header:
+def _header(path: Path, columns: Sequence[str]) -> Header:
     """The header, cut at the delimiter that finds most of the wanted columns, then most cells."""
     headers = [Header(delimiter, _names(path, delimiter)) for delimiter in DELIMITERS]
-    wanted = set(layout.wanted(capability))
+    wanted = set(columns)
     return max(headers, key=lambda one: (len(wanted & set(one.names)), len(one.names)))
 
 
 def _names(path: Path, delimiter: str) -> tuple[str, ...]:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         first = next(_Records(stream, delimiter), None)
     return tuple(name.strip() for name in first.fields) if first else ()
 
@@ -133,13 +129,13 @@ class _Records:
     """
 
     def __init__(self, stream: IO[bytes], delimiter: str) -> None:
-        self._lines = _Lines(stream)
+        self._lines = Lines(stream)
         self._delimiter = delimiter
         self._reader = self._new_reader()
         self.width = 0
 
     def _new_reader(self) -> Iterator[list[str]]:
-        csv.field_size_limit(RECORD)
+        csv.field_size_limit(lines.RECORD)
         return csv.reader(self._lines, delimiter=self._delimiter, strict=True)
 
     def __iter__(self) -> Iterator[_Record]:
@@ -169,43 +165,6 @@ class _Records:
         return _Record(self._lines.number, [], reason, taken[0])
 
 
-class _Lines:
-    """Physical lines as text; bytes that are no UTF-8 become lone surrogates, one for each."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._back: deque[str] = deque()
-        self._size = 0
-        self.taken: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._back.popleft() if self._back else self._read()
-        self._size = len(line) + (self._size if self.taken else 0)
-        self.number += 1
-        self.taken.append(line)
-        if self._size > RECORD:
-            raise csv.Error(f"longer than {RECORD} characters")
-        return line
-
-    def _read(self) -> str:
-        line = self._stream.readline(RECORD + 1)
-        if not line:
-            raise StopIteration
-        if len(line) > RECORD and not line.endswith(b"\n"):
-            while (rest := self._stream.readline(BLOCK)) and not rest.endswith(b"\n"):
-                pass
-        encoding = "utf-8" if self.number else "utf-8-sig"
-        return line.decode(encoding, "surrogateescape")
-
-    def give_back(self, lines: Sequence[str]) -> None:
-        self._back.extendleft(reversed(lines))
-        self.number -= len(lines)
-
-
 def _chunk(portion: list[_Record], wanted: dict[str, int], file: str) -> Chunk:
     faults = [_fault(file, record, record.reason) for record in portion if record.reason]
     whole = [record for record in portion if not record.reason]
@@ -223,17 +182,9 @@ def _chunk(portion: list[_Record], wanted: dict[str, int], file: str) -> Chunk:
 
 def _broken(cells: list[str]) -> list[int]:
     """Which cells hold bytes that are no UTF-8."""
-    if _plain("".join(cells)):
+    if plain("".join(cells)):
         return []
-    return [index for index, cell in enumerate(cells) if not _plain(cell)]
-
-
-def _plain(cell: str) -> bool:
-    try:
-        cell.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return [index for index, cell in enumerate(cells) if not plain(cell)]
 
 
 def _fault(file: str, record: _Record, reason: str, column: str = "") -> Fault:

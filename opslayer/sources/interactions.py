@@ -123,7 +123,7 @@ class _Taken:
             _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
         elif record.kind in STATES and self.capability.kind in PREDICTORS:
-            self.stated.append((record, self._value(record.value, "value")))
+            self.stated.append((record, stated(self.capability, record.value, "value")))
         else:
             self.remarks += 1
 
@@ -133,13 +133,6 @@ class _Taken:
             return None
         # A fallback's constant may be no class of the contract, and was served all the same.
         return _target(self.capability, value, "output.value")
-
-    def _value(self, value: Any, field: str) -> Any:
-        target = _target(self.capability, value, field)
-        classes = self.capability.classes
-        if classes and target not in classes:
-            raise EntryError(f"{field}: none of {', '.join(classes)}")
-        return target
 
     def chunk(self, layout: Layout) -> Chunk:
         """The interactions' inputs as columns."""
@@ -205,6 +198,17 @@ def _fits(value: object, kind: ColumnType) -> bool:
     if kind.numeric:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, (str, int))
+
+
+def stated(capability: Capability, value: Any, field: str = "value") -> str | float:
+    """A target as feedback states it, by the capability's kind and classes: a finite number, or a
+    class as text. Raises EntryError.
+    """
+    target = _target(capability, value, field)
+    classes = capability.classes
+    if classes and target not in classes:
+        raise EntryError(f"{field}: none of {', '.join(classes)}")
+    return target
 
 
 def _target(capability: Capability, value: Any, field: str) -> str | float:

@@ -56,11 +56,12 @@ def _bounded(done: Cells) -> Cells:
 
 def _moment(cell: str | None, known: dict[str | None, datetime | None]) -> datetime | None:
     if cell not in known:
-        known[cell] = _parse(cell.strip() if cell else "")
+        known[cell] = moment_of(cell.strip() if cell else "")
     return known[cell]
 
 
-def _parse(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """The moment that an ISO 8601 text names, UTC without a zone; None for any other text."""
     match = ISO.fullmatch(text)
     if not match:
         return None

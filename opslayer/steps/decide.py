@@ -51,18 +51,19 @@ def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
     Only what it says about the newest is acted on: after a gap in watching, the older windows
     bring the policy's memory up to date.
     """
-    windows = undecided(capability, stores)
     verdicts: list[Verdict] = []
     cause = None
-    for window in windows:
-        occasion = Occasion(capability, stores, as_of, window)
+    while windows := undecided(capability, stores):
+        occasion = Occasion(capability, stores, as_of, windows[0])
         memory = recall(capability, stores)
         if memory is None:
             break
         decision = _ask(occasion, memory)
-        if window == windows[-1]:
+        if len(windows) == 1:
             cause = _act(occasion, decision)
-        verdicts.append(_record(occasion, memory, decision))
+        # A training that ended meanwhile has changed what there is to decide on.
+        if kept := _record(occasion, memory, decision):
+            verdicts.append(kept)
     return Decided(tuple(verdicts), cause)
 
 
@@ -154,7 +155,7 @@ def _serve(occasion: Occasion, version: int, decision: Decision) -> None:
     promote(occasion.capability, version, stores, move)
 
 
-def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict:
+def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict | None:
     outcome = decision.outcome
     verdict = _verdict(occasion, outcome.outcome, outcome.reason)
     numbers = {
@@ -163,7 +164,8 @@ def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict:
         "window": occasion.window,
     }
     full = verdict.model_copy(update={"numbers": numbers, "error_rate": outcome.error_rate})
-    return occasion.stores.ledger.verdicts.record(full)
+    kept = occasion.stores.ledger.verdicts.record_next(full, memory.last)
+    return full if kept else None
 
 
 def _verdict(occasion: Occasion, outcome: str, reason: str) -> Verdict:

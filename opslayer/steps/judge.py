@@ -47,7 +47,7 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     numbers = {
         **result.numbers,
         "version": candidate.version,
-        "champion": serving.version if serving else None,
+        "champion_version": serving.version if serving else None,
         "parent": release.number if release else 0,
         "mode": mode,
     }

@@ -21,6 +21,8 @@ class Memory:
     state: State
     scale: float
     """For regression: the absolute error that counts as one error; 1 for classification."""
+    last: str | None = None
+    """Id of the verdict it was recalled from: what is learnt next must follow that one."""
 
     def numbers(self) -> dict[str, Any]:
         """As kept in a verdict."""
@@ -42,7 +44,7 @@ def recall(capability: Capability, stores: Stores) -> Memory | None:
     serving = champion(capability, stores)
     if serving:
         state = policy.serving(state, member(capability, serving))
-    return Memory(state, newest[0].numbers["scale"])
+    return Memory(state, newest[0].numbers["scale"], newest[0].id)
 
 
 def decided_windows(capability: Capability, stores: Stores) -> set[int]:

@@ -87,14 +87,14 @@ def _remember(
     from opslayer.judgement import policy
 
     verdict = _note(cause, judged, served)
-    if not judged or stores.ledger.verdicts.get(verdict.id):
-        return
-    memory = recall(capability, stores) or _first_memory(capability, judged, stores)
-    fresh = [member(capability, one.version) for one in judged]
-    window = window_index(cause.at, capability.monitor.window)
-    state = policy.trained(memory.state, fresh, window, served, capability.retrain)
-    numbers = Memory(state, memory.scale).numbers()
-    stores.ledger.verdicts.record(verdict.model_copy(update={"numbers": numbers}))
+    # What another process has the policy learn meanwhile must not be lost: then it starts anew.
+    while judged and stores.ledger.verdicts.get(verdict.id) is None:
+        memory = recall(capability, stores) or _first_memory(capability, judged, stores)
+        fresh = [member(capability, one.version) for one in judged]
+        window = window_index(cause.at, capability.monitor.window)
+        state = policy.trained(memory.state, fresh, window, served, capability.retrain)
+        full = verdict.model_copy(update={"numbers": Memory(state, memory.scale).numbers()})
+        stores.ledger.verdicts.record_next(full, memory.last)
 
 
 def _note(cause: Cause, judged: Sequence[Judged], served: int | None) -> Verdict:

@@ -44,6 +44,7 @@ def train(
     """
     for kept in stores.ledger.versions.for_cause(capability.name, order.cause.id):
         if kept.recipe is order.recipe:
+            stores.models.keep_only(kept)  # a kill may have come before it
             return kept
     from opslayer.learners.tabular import fit
     from opslayer.steps.snapshot import load

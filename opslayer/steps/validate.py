@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,12 @@ from opslayer.stores import Stores
 
 if TYPE_CHECKING:
     from opslayer.judgement.checks import Check
+
+# As it is imported, Great Expectations sets this logger to tell of each temporary folder, on
+# whatever terminal there is; a filter outlives that.
+logging.getLogger("great_expectations.data_context.types.base").addFilter(
+    lambda record: record.levelno > logging.INFO
+)
 
 
 def validate(

@@ -57,6 +57,10 @@ def _package(wanted: Requirement) -> Iterator[Finding]:
 def _folder(installation: Installation) -> Iterator[Finding]:
     root = installation.settings.root
     near = _nearest_folder(root)
+    if not root.is_dir() and (root.exists() or not near.is_dir()):
+        found = f"{root} can't be a folder: there is a file in its place"
+        yield Finding("data-folder", Health.FAILURE, found, "set OPSLAYER_HOME to a folder")
+        return
     try:
         with tempfile.TemporaryFile(dir=near) as file:
             file.write(b"opslayer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +27,8 @@ def _prefect(installation: Installation) -> Iterator[Finding]:
         _ask(installation, "/health")
         deployed = _deployed(installation)
     except (URLError, ValueError, OSError) as error:
-        found = f"the Prefect server at {url} does not answer ({error})"
+        shown = re.sub(r"//[^/@]*@", "//", url)
+        found = f"the Prefect server at {shown} does not answer ({error})"
         way_out = "start it (opslayer up), or unset PREFECT_API_URL to run without a server"
         yield Finding("prefect", Health.FAILURE, found, way_out)
         return

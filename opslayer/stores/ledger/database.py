@@ -111,7 +111,7 @@ def reading(url: str) -> Iterator[Connection]:
 @contextmanager
 def _connected(url: str, writes: bool) -> Iterator[Connection]:
     try:
-        with engine(url).execution_options(**{WRITES: writes}).begin() as connection:
+        with _engine(url).execution_options(**{WRITES: writes}).begin() as connection:
             yield connection
     except (exc.IntegrityError, exc.ProgrammingError):
         raise
@@ -121,6 +121,17 @@ def _connected(url: str, writes: bool) -> Iterator[Connection]:
         raise StoreError(f"database {shown(url)}: every connection is in use: {error}") from error
     except exc.ArgumentError as error:
         raise StoreError(f"OPSLAYER_DATABASE_URL is no database URL: {error}") from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        return engine(url)
+    except ImportError as error:
+        name = make_url(url).drivername
+        raise StoreError(
+            f"OPSLAYER_DATABASE_URL names {name}, whose driver is not installed ({error}): "
+            f"pip install {error.name}, or name another one, as postgresql+psycopg://"
+        ) from error
 
 
 def shown(url: str) -> str:

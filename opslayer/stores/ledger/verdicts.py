@@ -27,6 +27,18 @@ class Verdicts:
             kept = connection.scalar(select(verdicts.c.record).where(verdicts.c.id == verdict.id))
         return Verdict.model_validate(kept)
 
+    def record_next(self, verdict: Verdict, last: str | None) -> bool:
+        """Keep a verdict made from the one before it, if `last` is still the id of the newest of
+        its capability and kind (None: there is none yet); False where another came first.
+        """
+        alike = (verdicts.c.capability == verdict.capability, verdicts.c.kind == verdict.kind.value)
+        newest = select(verdicts.c.id).where(*alike).order_by(verdicts.c.sequence.desc()).limit(1)
+        with transaction(self.url) as connection:
+            _wait_for_others(connection, verdict.capability)
+            if connection.scalar(newest) != last:
+                return False
+            return add_verdict(connection, verdict)
+
     def get(self, id: str) -> Verdict | None:
         """One verdict by its id; None where nothing was judged under it."""
         with reading(self.url) as connection:
@@ -56,6 +68,12 @@ def add_verdict(connection: Connection, verdict: Verdict) -> bool:
         "record": _plain(verdict.model_dump()),
     }
     return add_new(connection, verdicts, row)
+
+
+def _wait_for_others(connection: Connection, capability: str) -> None:
+    # SQLite has one writer anyway. Elsewhere the capability's first verdict is the lock.
+    first = select(verdicts.c.id).where(verdicts.c.capability == capability)
+    connection.execute(first.order_by(verdicts.c.sequence).limit(1).with_for_update()).all()
 
 
 def _plain(value: Any) -> Any:
