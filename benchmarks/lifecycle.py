@@ -1,4 +1,4 @@
-"""What Opslayer costs beside the same library calls written bare, over one life of two capabilities.
+"""What Opslayer costs beside the same library calls written bare, over a life of two capabilities.
 
 Ingest, validate, train, evaluate, register, release and watch on banking77 and elec2: by our flows
 with everything left at its default (`lifecycle_ours`), and by hand (`lifecycle_bare`). Both sides

@@ -95,7 +95,7 @@ def live(folder: Path, orders: list[list[str]]) -> None:
         task = tasks()[name]
         rows = read(folder / f"{name}.csv", task)
         parts = split(rows[rows["at"] <= train_at])
-        validate(task, parts.learnt)
+        many = validate(task, parts.learnt)
         accuracy = train(task, parts)
         say(f"phase train {name}")
         quality = watch(task, parts, rows[rows["at"] <= watch_at])
@@ -103,6 +103,7 @@ def live(folder: Path, orders: list[list[str]]) -> None:
         pages = list(FOLDER.glob(f"drift/{name}/*.html"))
         found[name] = {
             "rows": len(parts.learnt),
+            "expectations": many,
             "exam": len(parts.exam),
             "accuracy": round(accuracy, 4),
             "windows": [round(value, 4) for value in quality],
@@ -124,8 +125,8 @@ def split(rows: pd.DataFrame) -> Split:
     return Split(rows[days < cut], rows[days >= cut], cut)
 
 
-def validate(task: Task, rows: pd.DataFrame) -> None:
-    """As many expectations of the same classes as our contract check comes to."""
+def validate(task: Task, rows: pd.DataFrame) -> int:
+    """As many expectations of the same classes as our contract check comes to; how many."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -138,6 +139,7 @@ def validate(task: Task, rows: pd.DataFrame) -> None:
     if not result.success:
         raise SystemExit(f"{task.name} broke its contract")
     write(f"validation/{task.name}.json", json.dumps(result.to_json_dict()))
+    return len(result.results)
 
 
 def expectations(task: Task) -> Iterator[Any]:

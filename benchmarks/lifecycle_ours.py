@@ -20,9 +20,11 @@ SHARED = (
     "sklearn.ensemble",
     "matplotlib.figure",
 )
-"""Imported by both sides sooner or later: here before Prefect starts, whose server shares SQLAlchemy
-and FastAPI with them. Left for later, that part would hide in the start-up, which is not counted.
+"""Imported by both sides sooner or later: here before Prefect starts, whose server shares
+SQLAlchemy and FastAPI with them. Left for later, they would hide in the start-up, not counted.
 """
+OWN_CHECKS = ("label-copy", "label-hint", "too-many-levels", "column")
+"""Checks that are no expectation of Great Expectations."""
 
 
 def live(orders: list[list[str]]) -> None:
@@ -61,6 +63,7 @@ def _start_prefect() -> None:
 
 def _facts(name: str, watched: Any) -> dict[str, Any]:
     """What came of a life, as the bare side tells it too."""
+    from opslayer.records import VerdictKind
     from opslayer.settings import Settings
     from opslayer.stores import Stores
 
@@ -68,9 +71,12 @@ def _facts(name: str, watched: Any) -> dict[str, Any]:
     (release,) = stores.ledger.releases.all(name)
     (version,) = stores.ledger.versions.all(name)
     assert release.champion.model_version == version.version
+    (validation,) = stores.ledger.verdicts.list(name, VerdictKind.VALIDATION)
+    judged = [check["code"] for check in validation.numbers["checks"]]
     measured = [v.numbers["value"] for v in watched.verdicts if v.outcome == "measured"]
     return {
         "rows": stores.ledger.snapshots.get(name, version.snapshot).rows,
+        "expectations": sum(code not in OWN_CHECKS for code in judged),
         "exam": stores.ledger.snapshots.get(name, version.exam).rows,
         "accuracy": round(version.metrics["accuracy"], 4),
         "windows": [round(value, 4) for value in measured],

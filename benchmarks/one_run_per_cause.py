@@ -215,8 +215,8 @@ def strays(here: Ground) -> int:
         here.stores.ledger.versions.all(NAME),
     )
     numbers = {int(found.version) for found in mlflow.search_model_versions(f"name = '{NAME}'")}
-    experiment = mlflow.get_experiment_by_name(NAME)
-    runs = {run.info.run_id for run in mlflow.search_runs([experiment.experiment_id])}
+    every = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    runs = {run.info.run_id for run in mlflow.search_runs(every)}
     return len(numbers ^ {one.version for one in versions}) + len(
         runs ^ {one.run_id for one in versions}
     )

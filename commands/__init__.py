@@ -24,7 +24,6 @@ VERBS = {
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),
-    "export": ("commands.export:app", "Write interactions, labels or a snapshot as a file."),
 }
 """Each verb's function or app, and the sentence that `opslayer --help` shows."""
 
@@ -63,7 +62,7 @@ def execute(tokens: Sequence[str]) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        _complain(error, as_json)
+        _complain(OSError(f"{error.filename}: {error.strerror}"), as_json, type(error).__name__)
         return 1
     return code if isinstance(code, int) else 0
 

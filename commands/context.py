@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from opslayer.errors import ConfigError, Problem
+from opslayer.errors import ConfigError, Problem, Refused
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability
@@ -24,10 +24,16 @@ class Context:
 
     @cached_property
     def stores(self) -> Stores:
-        """The stores that the settings name; makes the data folder."""
+        """The stores that the settings name; makes the data folder, Refused where it can't be."""
         from opslayer.stores import Stores
 
-        return Stores.at(self.settings)
+        try:
+            return Stores.at(self.settings)
+        except OSError as error:
+            raise Refused(
+                f"the data folder {self.settings.root} can't be made ({error.strerror}): set "
+                "OPSLAYER_HOME to a folder that this user may write to"
+            ) from error
 
     def capability(self, name: str) -> Capability:
         """A capability by name; NotFound names what there is, ConfigError every problem."""

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from commands.context import context
 from commands.output import AsJson, duration, emit, say, show
+from commands.server import answering
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +52,7 @@ def demo(
     """Replay a capability's past in simulated time: logged, labelled late, watched, retrained."""
     begun = time.monotonic()
     here = context()
+    here.capability(capability)  # a wrong name or file is told before anything else
     from flows.embedded import embed
 
     folder = here.settings.root / "demo" / capability
@@ -79,14 +81,11 @@ def _plan(past: Past) -> str:
 
 
 def _live(past: Past, tell: Callable[[str], None]) -> Tally:
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
+    from flows.embedded import unwatched
     from flows.replay import live
 
     tally = Tally()
-    # A heartbeat's thread is joined for a second at the end of each flow; a replay that dies is
-    # simply run again, so nobody needs its heartbeat.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with answering(), unwatched():
         for step in live(past):
             tell(_line(step, tally))
             tally.add(step)

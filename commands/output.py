@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,6 +110,13 @@ def cell(value: Any) -> str:  # noqa: PLR0911 (one line per type)
 def when(moment: datetime) -> str:
     """`2011-01-31 06:00 UTC`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def between(start: datetime, end: datetime) -> str:
+    """`2011-01-24 to 2011-01-31`, with the hours where they are not midnight."""
+    moments = [one.astimezone(UTC) for one in (start, end)]
+    days = all(one.time() == time() for one in moments)
+    return " to ".join(one.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M") for one in moments)
 
 
 def number(value: float) -> str:

@@ -10,21 +10,12 @@ from cyclopts import App, Parameter
 
 from commands.context import Context, context
 from commands.output import AsJson, emit, show
+from commands.person import user
 
 if TYPE_CHECKING:
     from opslayer.records import Release, Verdict
 
 app = App(name="release", help="List, show, promote and roll back releases.")
-
-
-def _user() -> str:
-    import getpass
-    import os
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have a number and no name
-        return f"user {os.getuid()}"
 
 
 @Parameter(name="*")
@@ -41,7 +32,7 @@ class Person:
     @property
     def name(self) -> str:
         """The name that the release will carry."""
-        return _user() if self.by is None else self.by
+        return user() if self.by is None else self.by
 
 
 @app.command(name="list")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from commands.context import context
-from commands.output import AsJson, emit, say, show
-from opslayer.errors import NotFound, Refused
+from commands.context import Context, context
+from commands.output import AsJson, between, complain, emit, say, show
+from commands.person import user
+from commands.server import answering
 
 if TYPE_CHECKING:
     from prefect import Flow
+
+    from opslayer.capability import Capability
+    from opslayer.records import Cause, Verdict
 
 FLOWS = {
     "ingest_data": "take in what is new, and tag it",
@@ -23,37 +30,49 @@ FLOWS = {
     "watch_production": "judge every window that is due, decide, report, retrain if it pays",
 }
 """Each flow's name is its module's and its function's."""
+TRAINED_ON = ("all", "last")
+"""The recipes that a person may ask for."""
 
 
 def run(
     flow: Annotated[str, Parameter(help=", ".join(FLOWS))],
-    capability: str,
+    capability: Annotated[str, Parameter(help="Its name.")],
+    /,
     *parameters: Annotated[str, Parameter(help="key=value, as as_of=2012-06-01")],
     as_json: AsJson = False,
 ) -> None:
     """Run a flow for a capability; what it refuses is printed, and the exit code is 1."""
     here = context()
-    given = {"capability": capability, **_parse(parameters)}
-    here.capability(capability)  # a wrong name or file is told before Prefect starts
-    result = _run(_load(flow, here.settings.root), given)
+    given = _pairs(parameters)
+    declared = here.capability(capability)  # a wrong name or file is told before Prefect starts
+    here.stores  # noqa: B018 - a data folder that can't be made is told before Prefect starts
+    runnable = _load(flow, here.settings.root)
+    asked = {"capability": capability, **_checked(runnable, given, datetime.now(UTC))}
+    from flows.embedded import unwatched
+
+    with answering(), unwatched():
+        state: Any = runnable(**asked, return_state=True)
+        result = state.result(raise_on_failure=True)
     if as_json:
         emit(result)
     else:
-        _tell(result)
+        _tell(result, here, declared)
 
 
-def _parse(parameters: tuple[str, ...]) -> dict[str, str]:
-    wrong = [text for text in parameters if "=" not in text]
-    if wrong:
-        raise Refused(f"{', '.join(wrong)}: write parameters as key=value, as as_of=2012-06-01")
-    return dict(text.split("=", 1) for text in parameters)
+def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.split("=", 1) for text in parameters if "=" in text]
+    names = [name for name, _ in pairs]
+    problems = [f"{text}: write key=value" for text in parameters if "=" not in text]
+    problems += [f"{name} is given twice" for name in sorted(set(names)) if names.count(name) > 1]
+    _refuse(problems)
+    return dict(pairs)
 
 
 def _load(name: str, root: Path) -> Flow[..., Any]:
     if name not in FLOWS:
-        near = get_close_matches(name, FLOWS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FLOWS)}"
-        raise NotFound(f"there is no flow {name}: {hint}")
+        from opslayer.configuration import nearest
+
+        _refuse([f"there is no flow {name}; there are {', '.join(FLOWS)}{nearest(name, FLOWS)}"])
     from flows.embedded import embed
 
     embed(root)
@@ -61,27 +80,73 @@ def _load(name: str, root: Path) -> Flow[..., Any]:
     return flow
 
 
-def _run(flow: Flow[..., Any], given: dict[str, str]) -> Any:
-    from prefect.exceptions import ParameterTypeError, SignatureMismatchError
+def _checked(flow: Flow[..., Any], given: dict[str, str], now: datetime) -> dict[str, Any]:
+    """The parameters as the flow takes them; wrong use, with everything wrong, otherwise."""
+    from opslayer.sources.moments import moment_of
 
-    try:
-        state: Any = flow(**given, return_state=True)
-        return state.result(raise_on_failure=True)
-    except (ParameterTypeError, SignatureMismatchError) as error:
-        takes = ", ".join(f"{key}=…" for key in flow.parameters.properties if key != "capability")
-        raise Refused(f"{flow.fn.__name__} takes {takes}; {error}") from error
+    taken = set(flow.parameters.properties) - {"capability"}
+    takes = ", ".join(f"{name}=…" for name in flow.parameters.properties if name in taken)
+    unknown = [name for name in given if name not in taken]
+    problems = [f"{name}: not known here; {flow.fn.__name__} takes {takes}" for name in unknown]
+    missing = [name for name in flow.parameters.required or () if name in taken - set(given)]
+    problems += [f"{name}=… is missing" for name in missing]
+    asked: dict[str, Any] = {name: text for name, text in given.items() if name in taken}
+    if "as_of" in asked:
+        asked["as_of"] = moment = moment_of(asked["as_of"])
+        problems += _wrong_moment(given["as_of"], moment, now)
+    if "recipe" in asked and asked["recipe"] not in TRAINED_ON:
+        problems.append(f"recipe={asked['recipe']}: train on {' or '.join(TRAINED_ON)}")
+    _refuse(problems)
+    return {"by": user(), **asked} if "by" in taken else asked
 
 
-def _tell(result: Any) -> None:
-    """Records as a table, a settled training as its sentence, counts as they are."""
+def _wrong_moment(text: str, moment: datetime | None, now: datetime) -> list[str]:
+    if moment is None:
+        return [f"as_of={text}: no time: write 2012-06-01 or 2012-06-01T06:00 (UTC)"]
+    if moment > now:
+        return [f"as_of={text}: yet to come: leave it out for now"]
+    return []
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    from cyclopts import CycloptsError
+
+    if problems:
+        raise CycloptsError(msg="; ".join(problems))
+
+
+def _tell(result: Any, here: Context, capability: Capability) -> None:
+    """Verdicts as a table, a settled training as its sentence, what was ingested by source."""
     if hasattr(result, "verdicts"):
-        columns = ("kind", "about", "outcome", "reason")
-        show(result.verdicts, False, "Verdicts", columns, empty="no window was due")
+        width = capability.monitor.window
+        rows = [{**one.model_dump(), "over": _over(one, width)} for one in result.verdicts]
+        columns = ("kind", "about", "over", "outcome", "reason")
+        show(rows, False, "Verdicts", columns, empty="no window was due")
         for cause in result.causes:
-            say(f"started a retrain for {cause.kind.value}: {cause.about} (cause {cause.id})")
+            say(_became(here, cause))
     elif hasattr(result, "release"):
         release = result.release
         head = f"release {release.number}" if release else "no release"
         say(f"{head}: {result.reason}")
     else:
-        show([result], False, "Done")
+        rows = [{"source": name, **asdict(counts)} for name, counts in result.sources.items()]
+        show(rows, False, f"Taken in for {capability.name}")
+        for refusal in result.refused:
+            complain(f"refused: {refusal}")
+
+
+def _over(verdict: Verdict, width: timedelta) -> str | None:
+    """The days of the window that was judged; None where it was something else."""
+    from opslayer.windows import window_bounds
+
+    window = re.fullmatch(r"window (\d+)", verdict.about)
+    return between(*window_bounds(int(window[1]), width)) if window else None
+
+
+def _became(here: Context, cause: Cause) -> str:
+    """What a retrain came to, or that it waits."""
+    row = here.stores.ledger.causes.get(cause.id)
+    if row.status == "done":
+        return f"retrained for {row.result}"
+    asked = f"a retrain for {cause.kind.value}, {cause.about}"
+    return f"{asked} was refused: {row.result}" if row.status == "refused" else f"{asked} waits"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from commands.context import context
-from commands.output import AsJson, number, show
+from commands.output import AsJson, between, number, show
 from opslayer.records import VerdictKind
 
 if TYPE_CHECKING:
@@ -63,5 +63,6 @@ def _for_a_person(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "release": row["release"] or f"none yet: opslayer run train_model {row['capability']}",
         "quality": quality and f"{quality['metric']} {number(quality['value'])}",
-        "over": quality and f"{quality['start'][:10]} to {quality['end'][:10]}",
+        "over": quality
+        and between(*(datetime.fromisoformat(quality[end]) for end in ("start", "end"))),
     }

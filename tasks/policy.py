@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, cast
@@ -11,6 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from opslayer.errors import OpslayerError, StoreError
+
+progress = logging.getLogger("opslayer.progress")
+"""One line at INFO as each step begins, for whoever waits at a terminal or reads the run's page."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +30,11 @@ def may_retry(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(cause, StoreError) or not isinstance(cause, OpslayerError)
 
 
+def announce(_task: Any, run: TaskRun, _state: State[Any]) -> None:
+    """Say that a step begins."""
+    progress.info("%s …", run.name.rsplit("-", 1)[0])
+
+
 def step(within: timedelta, body: Callable[P, R]) -> Callable[P, R]:
     """A step as a Prefect task with the step's own signature.
 
@@ -36,6 +45,7 @@ def step(within: timedelta, body: Callable[P, R]) -> Callable[P, R]:
         retries=RETRIES,
         retry_delay_seconds=PAUSES,
         retry_condition_fn=may_retry,
+        on_running=[announce],
         timeout_seconds=within.total_seconds(),
         cache_policy=NO_CACHE,
         persist_result=False,

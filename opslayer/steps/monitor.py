@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from opslayer.stores import Stores
 from opslayer.windows import window_bounds, window_index
 
 if TYPE_CHECKING:
+    from opslayer.frame import Frame
     from opslayer.judgement.drift import Column
     from opslayer.judgement.losses import Answers
 
@@ -52,6 +54,16 @@ class Watch:
     def observe(self, window: int) -> Observed:
         """The rows of a window as known now."""
         return observe(self.capability, self.stores, self.span(window), self.as_of)
+
+    @cached_property
+    def learnt(self) -> Frame:
+        """The rows the champion learnt from, read once for all windows."""
+        return load(self.capability, self.version.snapshot, self.stores)
+
+    @cached_property
+    def exam(self) -> Frame:
+        """The rows the champion was judged on."""
+        return load(self.capability, self.version.exam, self.stores)
 
     def judged(self, kind: VerdictKind, window: int) -> Verdict | None:
         """The verdict about a window, if there is one already."""
@@ -191,7 +203,7 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Verdict:
 
     width = watch.capability.gate.block if watch.capability.gate else None
     assert width is not None
-    learnt = load(watch.capability, watch.version.snapshot, watch.stores)
+    learnt = watch.learnt
     tail = learnt.features.iloc[-REFERENCE_ROWS:]
     blocks = [window_index(moment, width) for moment in learnt.event_time.iloc[-REFERENCE_ROWS:]]
     calibration = drift.calibrate(
@@ -233,7 +245,7 @@ def harm(watch: Watch, window: int, rows: Observed) -> Verdict:
     from opslayer.steps.predict import score
 
     judged = rows.labelled
-    exam = load(watch.capability, watch.version.exam, watch.stores)
+    exam = watch.exam
     kind = watch.capability.kind
     scale = typical_deviation(exam.target) if kind == "regression" else 1.0
     losses, blocks = [], []

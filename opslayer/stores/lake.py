@@ -120,9 +120,12 @@ class Lake:
     def open(self, capability: Capability, table: str) -> DeltaTable:
         """The table as it is now; made empty if it is not there yet."""
         from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
 
         address = self.address(capability, table)
-        if not DeltaTable.is_deltatable(address):
+        try:
+            return DeltaTable(address)
+        except TableNotFoundError:
             # Statistics on times alone: min and max of other columns would keep values that
             # an erasure removes.
             DeltaTable.create(

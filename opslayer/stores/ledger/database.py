@@ -130,7 +130,7 @@ def _engine(url: str) -> Engine:
         name = make_url(url).drivername
         raise StoreError(
             f"OPSLAYER_DATABASE_URL names {name}, whose driver is not installed ({error}): "
-            f"pip install {error.name}, or name another one, as postgresql+psycopg://"
+            f"pip install {error.name}"
         ) from error
 
 

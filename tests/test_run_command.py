@@ -1,0 +1,234 @@
+"""`opslayer run`: a flow from the command line, told in plain sentences and without noise."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from commands import execute
+from opslayer.settings import Settings
+from opslayer.stores import Stores
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SHOP = """\
+name: shop
+kind: regression
+inputs: {size: {type: number}}
+target: price
+sources: [{name: till, path: TILL, event_time: at}]
+training: {estimator: sklearn.linear_model.Ridge}
+gate: {metric: mae, min_labels: 60}
+retrain: {cooldown: 1d}
+"""
+
+
+class Shop(NamedTuple):
+    """An installation with one capability and 60 days of rows."""
+
+    home: Path
+    configs: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command runs in: no Prefect server, no other setting."""
+        clean = {name: text for name, text in os.environ.items() if "PREFECT" not in name}
+        return clean | {"OPSLAYER_HOME": str(self.home), "OPSLAYER_CONFIGS": str(self.configs)}
+
+    @property
+    def stores(self) -> Stores:
+        """The installation's stores."""
+        return Stores.at(Settings(home=self.home, configs=self.configs))
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """The real command, running."""
+        script = [sys.executable, "-c", "from commands import main; main()"]
+        return subprocess.Popen(
+            [*script, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment | environment,
+        )
+
+    def opslayer(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        """The real command's exit code, output and errors."""
+        child = self.start(*arguments, **environment)
+        out, err = child.communicate(timeout=200)
+        return child.returncode, out, err
+
+
+def made(folder: Path) -> Shop:
+    draw = np.random.default_rng(0)
+    lines = ["at,size,price"]
+    for hour in range(60 * 24):
+        size = draw.normal()
+        price = 3 * size + draw.normal() / 10
+        lines.append(f"{START + timedelta(hours=hour):%Y-%m-%d %H:%M},{size:.4f},{price:.4f}")
+    (folder / "till.csv").write_text("\n".join(lines))
+    capabilities = folder / "configs" / "capabilities"
+    capabilities.mkdir(parents=True)
+    (capabilities / "shop.yaml").write_text(SHOP.replace("TILL", str(folder / "till.csv")))
+    return Shop(folder / "home", folder / "configs")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Trained once, as of day 30."""
+    here = made(tmp_path_factory.mktemp("shop"))
+    code, out, err = here.opslayer("run", "train_model", "shop", "as_of=2024-01-31")
+    assert (code, err) == (0, ""), "a run that went well says nothing on standard error"
+    assert out.startswith("release 1: ")
+    assert len(out.splitlines()) == 1
+    return here
+
+
+def test_a_training_is_its_askers(shop: Shop) -> None:
+    first = shop.stores.ledger.releases.get("shop", 1)
+    assert first.by == getpass.getuser()
+    assert first.cause is not None
+    assert shop.stores.ledger.causes.get(first.cause).cause.by == getpass.getuser()
+
+
+def test_a_second_training_of_the_same_day_is_refused_in_one_sentence(shop: Shop) -> None:
+    code, out, err = shop.opslayer("run", "train_model", "shop", "as_of=2024-01-31")
+    assert (code, out) == (1, "")
+    assert len(err.splitlines()) == 1
+    assert "ask again from 2024-02-01 00:00 UTC on" in err
+
+
+def test_a_watch_tells_windows_by_their_days_and_says_nothing_beside(shop: Shop) -> None:
+    code, out, err = shop.opslayer("run", "watch_production", "shop", "as_of=2024-02-13")
+    assert (code, err) == (0, "")
+    assert "2024-02-05 to 2024-02-12" in out
+    code, out, err = shop.opslayer("run", "watch_production", "shop", "as_of=2024-02-13", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"verdicts": [], "causes": []}
+
+
+def test_what_was_taken_in_is_told_by_source(shop: Shop) -> None:
+    code, out, err = shop.opslayer("run", "ingest_data", "shop")
+    assert (code, err) == (0, "")
+    assert "till" in out
+    assert "interactions" in out
+
+
+def test_a_killed_training_is_told_by_doctor_and_taken_up_by_asking_again(
+    tmp_path: Path,
+) -> None:
+    here = made(tmp_path)
+    ask = ("run", "train_model", "shop", "as_of=2024-01-31")
+    child = here.start(*ask)
+    deadline = time.monotonic() + 100
+    while not (claimed := here.stores.ledger.causes.list("shop", "claimed")):
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    time.sleep(max(0.0, (claimed[0].lease_until - datetime.now(UTC)).total_seconds()) + 0.1)  # type: ignore[operator]
+    code, out, _ = here.opslayer("doctor", "--json")
+    found = [one for one in json.loads(out) if one["code"] == "leases"]
+    assert (code, found[0]["status"]) == (0, "warning")
+    assert "run watch_production shop" not in found[0]["way_out"]  # there is no release to watch
+    code, out, err = here.opslayer(*ask)
+    assert (code, err) == (0, "")
+    assert len(here.stores.ledger.versions.all("shop")) == 1
+    assert here.stores.ledger.releases.newest("shop").number == 1  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def told(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    for name, text in shop.environment.items():
+        monkeypatch.setenv(name, text)
+
+    def tell(*arguments: str) -> tuple[int, str]:
+        code = execute(["run", *arguments])
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert len(said.err.splitlines()) == 1
+        return code, said.err
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("train_model shop as_of=yesterday", ["as_of=yesterday: no time: write 2012-06-01"]),
+        ("train_model shop as_of=2011", ["as_of=2011: no time"]),
+        ("train_model shop as_of=2199-01-01", ["as_of=2199-01-01: yet to come"]),
+        ("train_model shop recipe=exam", ["recipe=exam: train on all or last"]),
+        ("train_model shop foo=1", ["foo: not known here; train_model takes as_of=…"]),
+        ("train_model shop capability=x", ["capability: not known here"]),
+        ("train_model shop foo=1 as_of=soon", ["foo: not known", "as_of=soon: no time"]),
+        ("train_model shop as_of", ["as_of: write key=value"]),
+        ("train_model shop by=a by=b", ["by is given twice"]),
+        ("retrain_model shop", ["cause=… is missing"]),
+        ("train_mode shop", ["there is no flow train_mode", "did you mean train_model?"]),
+        ("train_model", ["CAPABILITY"]),
+    ],
+)
+def test_wrong_use_is_told_in_one_line_with_the_way_out(
+    told: Any, arguments: str, words: list[str]
+) -> None:
+    code, said = told(*arguments.split())
+    assert code == 2
+    for one in words:
+        assert one in said
+
+
+def test_a_name_that_there_is_not_is_refused(told: Any) -> None:
+    assert told("train_model", "shp") == (
+        1,
+        told("train_model", "shp")[1],
+    )
+    assert "did you mean shop?" in told("train_model", "shp")[1]
+    assert told("retrain_model", "shop", "cause=abc") == (1, "there is no cause abc\n")
+
+
+def test_a_prefect_server_that_is_away_is_told_without_its_password(shop: Shop) -> None:
+    code, out, err = shop.opslayer(
+        "run", "ingest_data", "shop", PREFECT_API_URL="http://me:s3cret@127.0.0.1:1/api"
+    )
+    assert (code, out) == (1, "")
+    assert err.startswith("the Prefect server at http://127.0.0.1:1/api does not answer")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_database_whose_driver_is_absent_is_told_without_its_password(shop: Shop) -> None:
+    if _installed("MySQLdb"):
+        pytest.skip("MySQL's driver is installed here")
+    url = "mysql://me:s3cret@127.0.0.1:1/x"
+    code, out, err = shop.opslayer("status", OPSLAYER_DATABASE_URL=url)
+    assert (code, out) == (1, "")
+    assert err.startswith("OPSLAYER_DATABASE_URL names mysql, whose driver is not installed")
+    assert "s3cret" not in err
+
+
+def test_a_data_folder_that_cannot_be_is_told_by_every_verb(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for verb in (["status"], ["run", "ingest_data", "shop"], ["release", "list", "shop"]):
+        code, out, err = shop.opslayer(*verb, OPSLAYER_HOME=str(file))
+        assert (code, out) == (1, "")
+        assert err.startswith(f"the data folder {file} can't be made")
+        assert "set OPSLAYER_HOME" in err
+    code, out, _ = shop.opslayer("doctor", "--json", OPSLAYER_HOME=str(file))
+    assert code == 1
+    assert {one["code"]: one["status"] for one in json.loads(out)}["data-folder"] == "failure"
+
+
+def _installed(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
