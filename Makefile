@@ -29,7 +29,7 @@ demo: .venv/synced
 	$(RUN)/opslayer demo
 
 test: .venv/synced
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/synced
 	$(RUN)/ruff format --check .

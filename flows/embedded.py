@@ -6,10 +6,15 @@ used and nothing here changes it.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+SENDERS = ("EventsWorker", "APILogWorker")
+"""Prefect's senders of events and log lines. They log under their bare names, outside of Prefect's
+own level, and warn at the end of a run on a busy machine that they are not done yet."""
 
 
 def embed(root: Path, *, quiet: bool = True) -> None:
@@ -25,6 +30,8 @@ def embed(root: Path, *, quiet: bool = True) -> None:
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")
     if quiet:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        for name in SENDERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

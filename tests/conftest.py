@@ -11,6 +11,10 @@ from opslayer.settings import Settings
 from opslayer.stores import Stores
 
 
+# Set by whoever runs several workers: tables would be folded to it, and sentences with them.
+os.environ.pop("COLUMNS", None)
+
+
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     """Every store of a fresh installation in a temporary folder."""

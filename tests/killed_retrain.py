@@ -21,18 +21,23 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import great_expectations  # noqa: F401 - imported once here, and not again in every forked process
-import matplotlib.backends.backend_agg  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401
 import mlflow.models
+import mlflow.pyfunc
 import mlflow.sklearn
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+import skops.io  # noqa: F401
+import stamina  # noqa: F401
 from killed_training import in_a_process
 
 import opslayer.judgement.contract
 import opslayer.judgement.gate
 import opslayer.learners.figures
 import opslayer.learners.importance
-import opslayer.learners.tabular  # noqa: F401
+import opslayer.learners.tabular
+import opslayer.reports.validation_page  # noqa: F401
 from benchmarks.harmed import NAME, ground_at, harm, prepare, without_prefect
 from benchmarks.one_run_per_cause import forgotten, strays
 from flows import retrain_model
@@ -100,8 +105,8 @@ def die_at(last: int) -> None:
     count = Countdown(last)
     for name in STEPS:
         count.wrap(retrain_model.loop, name, "after")  # type: ignore[attr-defined]
-    for owner, name in ((Causes, "claim"), (Causes, "finish")):
-        count.wrap(owner, name, "after")
+    for name in ("claim", "finish"):
+        count.wrap(Causes, name, "after")
     for owner, name in WRITES:
         count.wrap(owner, name, "before")
 
@@ -153,8 +158,7 @@ def main(root: Path) -> None:
     without_prefect(LEASE)
     template, homes = root / "template", list[Path]()
     assert in_a_process(lambda: first(template)) == 0
-    status = signal.SIGKILL
-    while status == signal.SIGKILL:
+    while not homes or status == signal.SIGKILL:
         homes.append(root / f"kill-{len(homes) + 1}")
         shutil.copytree(template, homes[-1])
 
@@ -165,8 +169,13 @@ def main(root: Path) -> None:
         status = in_a_process(killed)
     assert status == 0, status
     time.sleep(LEASE)
-    # All in one process: what is slow the first time is so once.
-    assert in_a_process(lambda: [report(home) for home in homes] and None) == 0
+    assert in_a_process(lambda: report_all(homes)) == 0
+
+
+def report_all(homes: list[Path]) -> None:
+    """All in one process: what is slow the first time is so once."""
+    for home in homes:
+        report(home)
 
 
 if __name__ == "__main__":

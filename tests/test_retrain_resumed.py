@@ -5,10 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lake_content import LATER, START, capability, labelled_rows
+from prefect import Task
+from taught import at, give_database, shop, teach, trained
+
+from flows.ground import Ground
+from flows.retrain_model import train_for
+from opslayer.records import Cause, CauseKind
+from opslayer.steps import settle
+from opslayer.steps.judge import judge
+from opslayer.steps.memory import Memory, recall
+from opslayer.steps.settle import Judged
+from opslayer.steps.succession import cut
+from opslayer.stores import Stores
+from tasks import loop
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +77,63 @@ def test_the_policy_hears_of_a_training_once(resumed: dict[str, Any]) -> None:
 def test_a_killed_training_leaves_no_run_or_file_behind(resumed: dict[str, Any]) -> None:
     for place, found in resumed.items():
         assert (found["strays"], found["aside"]) == (0, []), place
+
+
+def test_two_trainings_that_end_at_once_are_both_remembered(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever read the policy's memory first and writes it last must not undo the other."""
+    teach(give_database(stores), shop(), 14)
+    run(stores, trained_for(stores, 10))
+    one, other = trained_for(stores, 11), trained_for(stores, 12)
+    calls: list[Memory | None] = []
+
+    def slow(*here: Any) -> Memory | None:
+        memory = recall(*here)
+        calls.append(memory)
+        if len(calls) == 1:
+            settle.settle(shop(), other[0], other[1], stores)
+        return memory
+
+    monkeypatch.setattr("opslayer.steps.settle.recall", slow)
+    settle.settle(shop(), one[0], one[1], stores)
+    memory = recall(shop(), stores)
+    assert memory is not None
+    assert sorted(member.version for member in memory.state.pool) == [1, 2, 3]
+    assert memory.state.trained == 3
+
+
+def trained_for(stores: Stores, day: int) -> tuple[Cause, list[Judged]]:
+    """A cause of a day, trained for and judged but not settled."""
+    version = trained(stores, shop(), day, about=f"day {day}")
+    asked = Cause(capability="shop", kind=CauseKind.PERSON, about=f"day {day}", at=at(day))
+    return asked, [Judged(version, judge(shop(), version, asked, stores))]
+
+
+def run(stores: Stores, judged: tuple[Cause, list[Judged]]) -> None:
+    settle.settle(shop(), *judged, stores)
+
+
+def test_rows_that_share_one_moment_are_trained_on_and_the_same_exam_is_kept_when_taken_up(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a moment is divided; what is not in the exam is what there is to learn from."""
+    for name, task in list(vars(loop).items()):
+        if isinstance(task, Task):
+            monkeypatch.setattr(loop, name, task.fn)
+    spec = capability("regression", training={"estimator": "sklearn.dummy.DummyRegressor"})
+    labelled_rows(give_database(stores), spec, [START] * 300)
+    asked = Cause(capability=spec.name, kind=CauseKind.PERSON, about="asked", at=LATER)
+    judged, settled = train_for(Ground(spec, stores), asked)
+    assert settled.release is not None
+    version = judged[0].version
+    sizes = [
+        stores.ledger.snapshots.get(spec.name, digest).rows
+        for digest in (version.snapshot, version.exam)
+    ]
+    assert sum(sizes) == 300
+    assert all(sizes)
+    again, _ = train_for(Ground(spec, stores), asked)
+    assert again == judged
+    exams = [cut(spec, stores, asked), version.cut]
+    assert exams[0] == exams[1] == START + timedelta(microseconds=1)

@@ -19,7 +19,9 @@ import pytest
 from commands import execute
 from opslayer.settings import Settings
 from opslayer.stores import Stores
+from opslayer.stores.ledger.causes import CauseRow
 
+OPSLAYER = [sys.executable, "-c", "from commands import main; main()"]
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SHOP = """\
 name: shop
@@ -29,7 +31,7 @@ target: price
 sources: [{name: till, path: TILL, event_time: at}]
 training: {estimator: sklearn.linear_model.Ridge}
 gate: {metric: mae, min_labels: 60}
-retrain: {cooldown: 1d}
+monitor: {report: on_alarm}
 """
 
 
@@ -50,22 +52,17 @@ class Shop(NamedTuple):
         """The installation's stores."""
         return Stores.at(Settings(home=self.home, configs=self.configs))
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """The real command, running."""
-        script = [sys.executable, "-c", "from commands import main; main()"]
-        return subprocess.Popen(
-            [*script, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment | environment,
-        )
-
     def opslayer(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         """The real command's exit code, output and errors."""
-        child = self.start(*arguments, **environment)
-        out, err = child.communicate(timeout=200)
-        return child.returncode, out, err
+        done = subprocess.run(
+            [*OPSLAYER, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment | environment,
+            timeout=200,
+        )
+        return done.returncode, done.stdout, done.stderr
 
 
 def made(folder: Path) -> Shop:
@@ -100,20 +97,17 @@ def test_a_training_is_its_askers(shop: Shop) -> None:
     assert shop.stores.ledger.causes.get(first.cause).cause.by == getpass.getuser()
 
 
-def test_a_second_training_of_the_same_day_is_refused_in_one_sentence(shop: Shop) -> None:
+def test_the_same_training_again_is_refused_in_one_sentence(shop: Shop) -> None:
     code, out, err = shop.opslayer("run", "train_model", "shop", "as_of=2024-01-31")
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1
-    assert "ask again from 2024-02-01 00:00 UTC on" in err
+    assert "has had its one run" in err
 
 
 def test_a_watch_tells_windows_by_their_days_and_says_nothing_beside(shop: Shop) -> None:
-    code, out, err = shop.opslayer("run", "watch_production", "shop", "as_of=2024-02-13")
+    code, out, err = shop.opslayer("run", "watch_production", "shop", "as_of=2024-02-06")
     assert (code, err) == (0, "")
-    assert "2024-02-05 to 2024-02-12" in out
-    code, out, err = shop.opslayer("run", "watch_production", "shop", "as_of=2024-02-13", "--json")
-    assert (code, err) == (0, "")
-    assert json.loads(out) == {"verdicts": [], "causes": []}
+    assert "2024-01-29 to 2024-02-05" in out
 
 
 def test_what_was_taken_in_is_told_by_source(shop: Shop) -> None:
@@ -123,27 +117,36 @@ def test_what_was_taken_in_is_told_by_source(shop: Shop) -> None:
     assert "interactions" in out
 
 
-def test_a_killed_training_is_told_by_doctor_and_taken_up_by_asking_again(
-    tmp_path: Path,
-) -> None:
-    here = made(tmp_path)
-    ask = ("run", "train_model", "shop", "as_of=2024-01-31")
-    child = here.start(*ask)
-    deadline = time.monotonic() + 100
-    while not (claimed := here.stores.ledger.causes.list("shop", "claimed")):
-        assert time.monotonic() < deadline
-        assert child.poll() is None
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    time.sleep(max(0.0, (claimed[0].lease_until - datetime.now(UTC)).total_seconds()) + 0.1)  # type: ignore[operator]
-    code, out, _ = here.opslayer("doctor", "--json")
-    found = [one for one in json.loads(out) if one["code"] == "leases"]
-    assert (code, found[0]["status"]) == (0, "warning")
-    assert "run watch_production shop" not in found[0]["way_out"]  # there is no release to watch
-    code, out, err = here.opslayer(*ask)
+def killed_while_training(here: Shop, *arguments: str) -> CauseRow:
+    """Kill a command, and Prefect's server that it started, once it holds its cause."""
+    child = subprocess.Popen([*OPSLAYER, *arguments], env=here.environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 100
+        while not (claimed := here.stores.ledger.causes.list("shop", "claimed")):
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            time.sleep(0.02)
+        return claimed[0]
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def test_a_killed_training_is_told_by_doctor_whose_way_out_finishes_it(shop: Shop) -> None:
+    left = killed_while_training(shop, "run", "train_model", "shop", "as_of=2024-02-20")
+    assert left.lease_until is not None
+    time.sleep(max(0.0, (left.lease_until - datetime.now(UTC)).total_seconds()) + 0.1)
+    code, out, err = shop.opslayer("doctor", "--json")
     assert (code, err) == (0, "")
-    assert len(here.stores.ledger.versions.all("shop")) == 1
-    assert here.stores.ledger.releases.newest("shop").number == 1  # type: ignore[union-attr]
+    (found,) = (one for one in json.loads(out) if one["code"] == "leases")
+    assert found["status"] == "warning"
+    way_out = found["way_out"].partition(" (")[0].split()
+    assert way_out == ["opslayer", "run", "retrain_model", "shop", f"cause={left.cause.id}"]
+    code, out, err = shop.opslayer(*way_out[1:])
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1
+    assert shop.stores.ledger.causes.get(left.cause.id).status == "done"
+    assert len(shop.stores.ledger.versions.for_cause("shop", left.cause.id)) == 1
 
 
 @pytest.fixture
@@ -188,11 +191,9 @@ def test_wrong_use_is_told_in_one_line_with_the_way_out(
 
 
 def test_a_name_that_there_is_not_is_refused(told: Any) -> None:
-    assert told("train_model", "shp") == (
-        1,
-        told("train_model", "shp")[1],
-    )
-    assert "did you mean shop?" in told("train_model", "shp")[1]
+    code, said = told("train_model", "shp")
+    assert code == 1
+    assert "did you mean shop?" in said
     assert told("retrain_model", "shop", "cause=abc") == (1, "there is no cause abc\n")
 
 

@@ -22,6 +22,9 @@ from opslayer.records import Recipe
 from opslayer.steps.snapshot import load
 from opslayer.steps.train import train
 from opslayer.stores import Stores
+from opslayer.stores.ledger.versions import Versions
+from opslayer.stores.models import Models
+from opslayer.stores.tracking import client
 
 KILLS = ["log_model_artifacts", "create_model_version", "add"]
 """Before the files, the registry and the ledger; the script itself knows every write."""
@@ -42,12 +45,37 @@ def test_a_training_is_a_version_in_the_ledger_with_its_cut_and_metrics(stores: 
     assert set(version.manifest) >= {"MLmodel", "model.skops"}
 
 
-def test_the_same_order_again_returns_the_version_without_asking_mlflow(stores: Stores) -> None:
+def test_the_same_order_again_returns_the_version_and_fits_nothing(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     teach(give_database(stores), shop(), 10)
     snapshot, ordered = order(stores, shop(), 10)
     version = train(shop(), snapshot, stores, ordered)
-    Path(stores.models.root).parent.joinpath("mlflow.db").unlink()
+    monkeypatch.setattr("opslayer.learners.tabular.fit", None)
     assert train(shop(), snapshot, stores, ordered) == version
+
+
+def test_an_attempt_that_died_before_the_one_that_counts_leaves_nothing_behind(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kills: one before the ledger has a version, the next before what was left is cleared."""
+    teach(give_database(stores), shop(), 10)
+    snapshot, ordered = order(stores, shop(), 10)
+    for owner, name in ((Versions, "add"), (Models, "keep_only")):
+        with monkeypatch.context() as dying:
+            dying.setattr(owner, name, _die)
+            with pytest.raises(SystemExit):
+                train(shop(), snapshot, stores, ordered)
+    version = train(shop(), snapshot, stores, ordered)
+    mlflow = client(stores.models.tracking_uri)
+    (found,) = mlflow.search_model_versions("name = 'shop'")
+    assert int(found.version) == version.version
+    every = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    assert [run.info.run_id for run in mlflow.search_runs(every)] == [version.run_id]
+
+
+def _die(*_: object) -> None:
+    raise SystemExit
 
 
 def test_each_recipe_of_a_cause_has_its_own_version(stores: Stores) -> None:

@@ -146,9 +146,11 @@ def trained(
     `on-drop` asks again after the next window. Without fresh models nothing changed."""
     if not fresh:
         return state
+    # One that serves already may be there: whoever asked who serves has put it there.
+    pool = (*(member for member in state.pool if member not in fresh), *fresh)
     state = replace(
         state,
-        pool=_newest((*state.pool, *fresh), state.champion if served is None else served),
+        pool=_newest(pool, state.champion if served is None else served),
         trained=state.trained + len(fresh),
         last_training=window,
         next=window + rules.every,

@@ -69,7 +69,8 @@ def _leases(installation: Installation) -> Iterator[Finding]:
                 f"{capability.name}: the retrain for cause {row.cause.id} was left by {row.owner}, "
                 f"whose lease ended at {row.lease_until:%Y-%m-%d %H:%M} UTC"
             )
-            way_out = f"opslayer run watch_production {capability.name} (it is taken up again)"
+            retrain = f"opslayer run retrain_model {capability.name} cause={row.cause.id}"
+            way_out = f"{retrain} (it is taken up where it was left)"
             yield Finding("leases", Health.WARNING, found, way_out)
 
 
