@@ -26,7 +26,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from benchmarks.bars import Bar, finish, say
-from benchmarks.harmed import NAME, ground_at, harm, prepare, without_prefect
+from benchmarks.harmed import NAME, START, ground_at, harm, prepare, without_prefect
 from benchmarks.kills import FRESH
 from flows.ground import Ground
 from flows.retrain_model import retrain_model, run_once
@@ -91,10 +91,15 @@ def work_off(plan: Plan, seed: int) -> None:
 
 
 def run_one(here: Ground, plan: Plan) -> bool:
-    """Run the oldest cause that waits and can be had; False where there is none."""
+    """Run a cause that waits and can be had; False where there is none.
+
+    As on a server, what has waited longest comes first: a cause that loses its worker again and
+    again keeps no other one waiting.
+    """
     from opslayer.steps.waiting import waiting
 
-    for cause in waiting(*here):
+    since = {row.cause.id: row.lease_until or START for row in here.stores.ledger.causes.list(NAME)}
+    for cause in sorted(waiting(*here), key=lambda cause: since[cause.id]):
         with suppress(CauseTaken):
             if plan.server is None:
                 run_once(here, cause.id)

@@ -57,7 +57,6 @@ CAUSE = harm(1)
 STEPS = ("cut", "take", "validate", "train", "judge", "settle")
 
 WRITES = [
-    (Models, "register"),
     (Versions, "add"),
     (Models, "keep_only"),
     (Releases, "publish"),
@@ -158,7 +157,8 @@ def main(root: Path) -> None:
     without_prefect(LEASE)
     template, homes = root / "template", list[Path]()
     assert in_a_process(lambda: first(template)) == 0
-    while not homes or status == signal.SIGKILL:
+    status: int = signal.SIGKILL
+    while status == signal.SIGKILL:
         homes.append(root / f"kill-{len(homes) + 1}")
         shutil.copytree(template, homes[-1])
 

@@ -16,7 +16,7 @@ import pytest
 import commands
 from commands import VERBS, execute, main
 from commands.context import context
-from commands.output import cell, duration, jsonable, number, printable, show, when
+from commands.output import between, cell, duration, jsonable, number, printable, show, when
 from opslayer.errors import ConfigError, StaleParent
 from opslayer.records import CauseKind
 
@@ -237,3 +237,22 @@ def test_problems_are_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> N
 
     error = ConfigError([Problem("a.yaml", 1, "x", "wrong"), Problem("b.yaml", 2, "y", "worse")])
     assert str(error) == "a.yaml:1: x: wrong\nb.yaml:2: y: worse"
+
+
+def test_a_span_is_told_by_its_days_and_by_its_hours_only_where_it_has_some() -> None:
+    start = datetime(2011, 1, 24, tzinfo=UTC)
+    assert between(start, start + timedelta(days=7)) == "2011-01-24 to 2011-01-31"
+    hours = between(start, start + timedelta(hours=6))
+    assert hours == "2011-01-24 00:00 to 2011-01-24 06:00"
+
+
+def test_a_demo_of_nothing_says_so_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPSLAYER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path))
+    assert execute(["demo", "nothing"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("no capability nothing")
+    assert not (tmp_path / "home").exists()

@@ -47,7 +47,7 @@ def test_it_was_killed_after_every_step_and_inside_those_that_write_more_than_on
     names = {place.split(": ")[1] for place in resumed}
     steps = {f"after {step}" for step in ("cut", "take", "validate", "train", "judge", "settle")}
     assert steps | {"after claim", "after finish", "unharmed"} <= names
-    writes = ("register", "add", "keep_only", "publish", "set_champion", "record_next")
+    writes = ("add", "keep_only", "publish", "set_champion", "record_next")
     assert {f"before {write}" for write in writes} <= names
 
 
