@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 
+
+# A busy machine is no fault of the code: no example is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Set by whoever runs several workers: tables would be folded to it, and sentences with them.
 os.environ.pop("COLUMNS", None)
