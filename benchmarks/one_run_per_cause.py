@@ -232,7 +232,8 @@ def forgotten(here: Ground) -> int:
     from opslayer.steps.memory import recall
 
     memory, versions = recall(*here), here.stores.ledger.versions.all(NAME)
-    return abs(len(versions) - memory.state.trained) if memory else len(versions)
+    # The first model is what the policy begins with, not a training it counts.
+    return abs(len(versions) - 1 - memory.state.trained) if memory else len(versions)
 
 
 def _registered(here: Ground) -> Iterator[tuple[str, str]]:

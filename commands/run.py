@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -50,6 +52,8 @@ def run(
     asked = {"capability": capability, **_checked(runnable, given, datetime.now(UTC))}
     from flows.embedded import unwatched
 
+    if not as_json and sys.stderr.isatty():
+        _show_progress()
     with answering(), unwatched():
         state: Any = runnable(**asked, return_state=True)
         result = state.result(raise_on_failure=True)
@@ -57,6 +61,15 @@ def run(
         emit(result)
     else:
         _tell(result, here, declared)
+
+
+def _show_progress() -> None:
+    """A line on the terminal as each step begins."""
+    progress = logging.getLogger("opslayer.progress")
+    progress.setLevel(logging.INFO)
+    progress.addHandler(logging.StreamHandler(sys.stderr))
+    progress.propagate = False  # Prefect would print it a second time, in its own way
+    complain("starting Prefect …")
 
 
 def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:

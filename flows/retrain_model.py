@@ -15,6 +15,9 @@ from opslayer.steps.train import TrainingOrder
 from opslayer.stores.ledger.causes import new_owner
 from tasks import artifacts, loop
 
+MOST_TRIES = 5
+"""Workers that may die over one cause: what kills five, by memory say, kills the sixth."""
+
 
 @flow(name="retrain_model", flow_run_name="{capability} for {cause}")
 def retrain_model(capability: str, cause: str) -> Settled:
@@ -37,12 +40,19 @@ def run_once(here: Ground, cause: str) -> tuple[list[Judged], Settled]:
     claimed = causes.claim(cause, owner, here.capability.retrain)
     with causes.hold(cause, owner):
         try:
+            _need_another_try(here, cause)
             judged, settled = train_for(here, claimed)
         except Refused as refusal:
             causes.finish(cause, owner, "refused", str(refusal))
             raise
         causes.finish(cause, owner, "done", settled.reason)
     return judged, settled
+
+
+def _need_another_try(here: Ground, cause: str) -> None:
+    tries = here.stores.ledger.causes.get(cause).attempts
+    if tries > MOST_TRIES:
+        raise Refused(f"{tries - 1} workers died over it: see their logs, then train by hand")
 
 
 def train_for(here: Ground, cause: Cause) -> tuple[list[Judged], Settled]:

@@ -11,7 +11,6 @@ from hypothesis import settings
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 
-
 # A busy machine is no fault of the code: no example is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -1,25 +1,34 @@
-"""Prefect inside this process: what it is told before and while flows run."""
+"""Prefect inside this process: what it is told while flows run."""
 
 from __future__ import annotations
 
-import pytest
-from prefect.settings import get_current_settings
+import os
+import subprocess
+import sys
 
+SCRIPT = """
 from flows.embedded import unwatched
+from prefect.settings import get_current_settings
+seconds = lambda: get_current_settings().flows.heartbeat_frequency
+before = seconds()
+with unwatched():
+    inside = seconds()
+print(before is not None, inside == before, inside is None, seconds() == before)
+"""
 
 
-def test_the_embedded_server_is_sent_no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    before = get_current_settings().flows.heartbeat_frequency
-    with unwatched():
-        assert get_current_settings().flows.heartbeat_frequency is None
-    assert get_current_settings().flows.heartbeat_frequency == before
+def said(**variables: str) -> list[str]:
+    """What a process of its own says: Prefect reads the environment when it is imported."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, env=kept | variables, capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
-def test_a_server_that_was_named_still_hears_from_its_flows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
-    before = get_current_settings().flows.heartbeat_frequency
-    with unwatched():
-        assert get_current_settings().flows.heartbeat_frequency == before is not None
+def test_the_embedded_server_is_sent_no_heartbeat() -> None:
+    assert said() == ["True", "False", "True", "True"]
+
+
+def test_a_server_that_was_named_still_hears_from_its_flows() -> None:
+    told = said(PREFECT_API_URL="http://127.0.0.1:4200/api")
+    assert told == ["True", "True", "False", "True"]

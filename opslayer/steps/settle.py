@@ -89,8 +89,11 @@ def _remember(
     verdict = _note(cause, judged, served)
     # What another process has the policy learn meanwhile must not be lost: then it starts anew.
     while judged and stores.ledger.verdicts.get(verdict.id) is None:
-        memory = recall(capability, stores) or _first_memory(capability, judged, stores)
-        fresh = [member(capability, one.version) for one in judged]
+        known = recall(capability, stores)
+        memory = known or _first_memory(capability, judged, stores)
+        # The first model is what the policy begins with, not a training it has to pay for.
+        new = judged if known else judged[1:]
+        fresh = [member(capability, one.version) for one in new]
         window = window_index(cause.at, capability.monitor.window)
         state = policy.trained(memory.state, fresh, window, served, capability.retrain)
         full = verdict.model_copy(update={"numbers": Memory(state, memory.scale).numbers()})

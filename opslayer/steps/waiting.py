@@ -11,7 +11,8 @@ from opslayer.stores.ledger.causes import CauseRow, new_owner
 
 
 def waiting(capability: Capability, stores: Stores) -> list[Cause]:
-    """The loop's open causes, and every cause whose worker died; oldest first.
+    """The loop's open causes, and every cause whose worker died. Those tried least come
+    first, the oldest of them before the others: one that kills its worker keeps none waiting.
 
     What a person asked for and was told to ask for later is theirs to ask again. A cause that a
     newer training has overtaken is closed: its question was answered.
@@ -23,7 +24,8 @@ def waiting(capability: Capability, stores: Stores) -> list[Cause]:
         for row in causes.list(capability.name, "open")
         if row.cause.kind is not CauseKind.PERSON and not _overtaken(capability, stores, row)
     ]
-    return [row.cause for row in sorted([*lapsed, *opened], key=lambda row: row.cause.at)]
+    rows = sorted([*lapsed, *opened], key=lambda row: (row.attempts, row.cause.at))
+    return [row.cause for row in rows]
 
 
 def _lapsed(row: CauseRow) -> bool:
