@@ -22,7 +22,7 @@ $(UV):
 	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/synced: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --all-extras --compile-bytecode --python $(PYTHON) --no-managed-python
+	$(UV) sync --locked --all-extras --compile-bytecode --system-certs --python $(PYTHON) --no-managed-python
 	@touch $@
 
 demo: .venv/synced

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.bars import say
 from benchmarks.lifecycle import START_UP
+from commands import leave
 
 SHARED = (
     "mlflow.sklearn",
@@ -86,3 +87,4 @@ def _facts(name: str, watched: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     live(json.loads(sys.argv[2]))
+    leave(0)  # as every `opslayer` command does
