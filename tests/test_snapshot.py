@@ -523,7 +523,7 @@ def test_no_order_of_arrival_changes_a_snapshot_and_none_knows_the_future(
 ) -> None:
     live, late = (Stores.at(Settings(home=tmp_path / name)) for name in ("live", "late"))
     seen = arrived_in_order_of_knowing(live)
-    assert len({json.dumps(digests) for digests in seen.values()}) == len(seen)
+    assert len({json.dumps(found) for found in seen.values()}) == len(seen)
     rng = random.Random(seed)
     rows, tags = arriving(1)
     rng.shuffle(rows)
