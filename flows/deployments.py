@@ -18,7 +18,7 @@ from prefect.types.entrypoint import EntrypointType
 from flows.retrain_model import retrain_model
 from flows.train_model import train_model
 from flows.watch_production import CAUSE_OPENED, watch_production
-from opslayer.capability import PREDICTORS, Capability
+from opslayer.capability import Capability
 from opslayer.configuration import load_all
 from opslayer.settings import Settings
 
@@ -28,7 +28,7 @@ AT_ONCE = 2
 
 def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
     """The three deployments of every capability that can be trained."""
-    trainable = [capability for capability in capabilities if capability.kind in PREDICTORS]
+    trainable = [capability for capability in capabilities if capability.predictor]
     return [
         deployment
         for capability in trainable

@@ -17,21 +17,18 @@ SENDERS = ("EventsWorker", "APILogWorker")
 own level, and warn at the end of a run on a busy machine that they are not done yet."""
 
 
-def embed(root: Path, *, quiet: bool = True) -> None:
-    """Point Prefect at a folder of ours unless the machine points it elsewhere.
-
-    `quiet` keeps its log lines off the terminal (they are still on the run's page).
-    """
+def embed(root: Path) -> None:
+    """Point Prefect at a folder of ours unless the machine points it elsewhere, and keep its log
+    lines off the terminal: they are on the run's page."""
     if "PREFECT_API_URL" not in os.environ:
         home = Path(os.environ.setdefault("PREFECT_HOME", str(root / "prefect")))
         home.mkdir(parents=True, exist_ok=True)  # Prefect makes the folder, but not its parents
     # A cold start on two busy cores was seen to take 20 s; Prefect itself gives up at 20.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")
-    if quiet:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-        for name in SENDERS:
-            logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    for name in SENDERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

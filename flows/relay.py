@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from opslayer.capability import PREDICTORS, Capability
+from opslayer.capability import Capability
 from opslayer.configuration import load_all
 from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
@@ -58,7 +58,7 @@ def main(stop: Callable[[], bool] = lambda: False) -> None:
     stores = Stores.at(settings)
     while not stop():
         try:
-            trainable = [one for one in load_all(settings.configs) if one.kind in PREDICTORS]
+            trainable = [one for one in load_all(settings.configs) if one.predictor]
             relay(stores, trainable, ring)
         except (OpslayerError, OSError) as error:
             log.warning("%s", error)

@@ -7,11 +7,11 @@ from datetime import datetime
 from prefect import flow
 
 from flows.ground import ground, moment
+from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
 from opslayer.records import Recipe
 from opslayer.steps.ask import Asker, ask
 from opslayer.steps.settle import Settled
-from tasks import loop
 
 
 @flow(name="train_model", flow_run_name="{capability}")
@@ -20,7 +20,6 @@ def train_model(
 ) -> Settled:
     """Train on what is known now; asking twice for the same data and settings trains once."""
     here, now = ground(capability), moment(as_of)
-    loop.ingest(here.capability, here.stores, now)
-    loop.tag(here.capability, here.stores, now)
+    take_in(here, now)
     cause = ask(here.capability, here.stores, now, Asker(by, recipe))
     return retrain_model(capability, cause.id)

@@ -11,6 +11,7 @@ from prefect.events import emit_event
 from prefect.runtime import deployment
 
 from flows.ground import Ground, ground, moment
+from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
 from opslayer.errors import NotFound
 from opslayer.records import Cause, Verdict, VerdictKind
@@ -34,8 +35,7 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     here, now = ground(capability), moment(as_of)
     need_release(here)
     loop.follow(here.capability, here.stores)
-    loop.ingest(here.capability, here.stores, now)
-    loop.tag(here.capability, here.stores, now)
+    take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
     decided = loop.decide(here.capability, here.stores, now)
     verdicts = (*judged, *decided.verdicts)

@@ -392,6 +392,11 @@ class Capability(Section):
         return self.gate.metric
 
     @property
+    def predictor(self) -> bool:
+        """Whether it is trained here, on labels of its own."""
+        return self.kind in PREDICTORS
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Input columns in the contract's order."""
         return tuple(self.inputs)

@@ -92,17 +92,6 @@ class Tag(Record):
     supersedes: str | None = None
 
 
-class Label(Record):
-    """The training target of one row, resolved from the tags known by some moment."""
-
-    row_id: str
-    value: Value
-    event_time: Time
-    known_time: Time
-    source: TagSource
-    confidence: float
-
-
 class Variant(Record):
     """One thing that can answer: a registered model version or a constant rule."""
 
@@ -222,7 +211,12 @@ class Verdict(Record):
     @property
     def id(self) -> str:
         """Derived from what was judged, never from when or by which attempt."""
-        return digest_of(self.capability, self.kind, self.about)
+        return verdict_id(self.capability, self.kind, self.about)
+
+
+def verdict_id(capability: str, kind: VerdictKind, about: str) -> str:
+    """The id that a verdict about this has, or will have."""
+    return digest_of(capability, kind, about)
 
 
 class CauseKind(StrEnum):

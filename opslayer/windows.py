@@ -7,6 +7,12 @@ windows are calendar weeks.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
 
@@ -14,6 +20,12 @@ EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
 def window_index(moment: datetime, width: timedelta) -> int:
     """The number of the window that holds a moment."""
     return (moment - EPOCH) // width
+
+
+def window_indices(moments: pd.Series[pd.Timestamp], width: timedelta) -> NDArray[np.int64]:
+    """The number of the window that holds each of many moments."""
+    indices: NDArray[np.int64] = ((moments - EPOCH) // width).to_numpy()
+    return indices
 
 
 def window_bounds(index: int, width: timedelta) -> tuple[datetime, datetime]:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opslayer.capability import PREDICTORS, Capability, ColumnType, Input, Kind, Source
+from opslayer.capability import Capability, ColumnType, Input, Kind, Source
 from opslayer.records import digest_of
 from opslayer.sources.cells import Cells, convert
 from opslayer.sources.chunk import Chunk, Fault
@@ -37,7 +37,7 @@ class Layout:
     @classmethod
     def of(cls, capability: Capability, source: Source) -> Layout:
         """The layout that a capability's file declares."""
-        target = capability.target if capability.kind in PREDICTORS else None
+        target = capability.target if capability.predictor else None
         return cls(source.name, source.event_time, source.known_time, source.id, target)
 
     def wanted(self, capability: Capability) -> tuple[str, ...]:

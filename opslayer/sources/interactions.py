@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from opslayer.capability import PREDICTORS, Capability, ColumnType, Kind
+from opslayer.capability import Capability, ColumnType, Kind
 from opslayer.records import Feedback, FeedbackKind, Interaction, TagSource
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
@@ -122,14 +122,14 @@ class _Taken:
         if isinstance(record, Interaction):
             _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
-        elif record.kind in STATES and self.capability.kind in PREDICTORS:
+        elif record.kind in STATES and self.capability.predictor:
             self.stated.append((record, stated(self.capability, record.value, "value")))
         else:
             self.remarks += 1
 
     def _answer(self, record: Interaction) -> Any:
         value = record.output.get("value")
-        if value is None or self.capability.kind not in PREDICTORS:
+        if value is None or not self.capability.predictor:
             return None
         # A fallback's constant may be no class of the contract, and was served all the same.
         return _target(self.capability, value, "output.value")

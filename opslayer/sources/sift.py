@@ -21,7 +21,7 @@ from opslayer.records import TagSource
 from opslayer.sources.chunk import Fault, shortened
 from opslayer.sources.contract import Typed, contents_of
 from opslayer.sources.present import Present, literal
-from opslayer.stores.lake import INPUT, Lake, schema
+from opslayer.stores.lake import INPUT, Lake, moment, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class Sieve:
         event = typed.rows.column("event_time")
         where = "true"
         if len(ids) and not typed.declared_id:
-            first, last = (pc.min_max(event)[end].as_py().isoformat() for end in ("min", "max"))
-            where = f"event_time BETWEEN TIMESTAMP '{first}' AND TIMESTAMP '{last}'"
+            first, last = (moment(pc.min_max(event)[end].as_py()) for end in ("min", "max"))
+            where = f"event_time BETWEEN {first} AND {last}"
         held = self.present.rows("rows", "row_id", ids, where).combine_chunks()
         inputs = {
             name: held.column(name).combine_chunks()

@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opslayer.capability import Capability
-from opslayer.records import Cause, CauseKind, Verdict, VerdictKind
+from opslayer.records import Cause, CauseKind, Verdict, VerdictKind, verdict_id
 from opslayer.steps.memory import Memory, decided_windows, recall
 from opslayer.steps.observe import Observed, Span, observe
 from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
-from opslayer.windows import window_bounds, window_index
+from opslayer.windows import window_bounds, window_index, window_indices
 
 if TYPE_CHECKING:
     from opslayer.judgement.policy import Decision, Facts
-
-COMPARED = 3
-"""Newest labelled windows on which the pool competes: `r` of DECISIONS section 1."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,11 @@ class Occasion:
     stores: Stores
     as_of: datetime
     window: int
+
+    @property
+    def about(self) -> str:
+        """What the policy's verdict of this occasion is about."""
+        return f"window {self.window}"
 
 
 def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
@@ -83,15 +85,15 @@ def _ask(occasion: Occasion, memory: Memory) -> Decision:
 
 def facts(occasion: Occasion, memory: Memory) -> Facts:
     """What the policy is told: each pool member's losses on rows it was not trained on."""
-    from opslayer.judgement.policy import Facts
+    from opslayer.judgement.policy import LOOK_BACK, Facts
 
     width = occasion.capability.monitor.window
     span = Span(
-        window_bounds(occasion.window - COMPARED + 1, width)[0],
+        window_bounds(occasion.window - LOOK_BACK + 1, width)[0],
         window_bounds(occasion.window, width)[1],
     )
     rows = observe(occasion.capability, occasion.stores, span, occasion.as_of).labelled
-    index = np.array([window_index(moment, width) for moment in rows.event_time], dtype=int)
+    index = window_indices(rows.event_time, width)
     return Facts(
         window=max(occasion.window, window_index(occasion.as_of, width) - 1),
         labelled=occasion.window,
@@ -149,7 +151,7 @@ def _serve(occasion: Occasion, version: int, decision: Decision) -> None:
         by="loop",
         reason=reason,
         cause=f"move in window {occasion.window}",
-        evidence=(_verdict(occasion, "serve", reason).id,),
+        evidence=(verdict_id(name, VerdictKind.POLICY, occasion.about),),
         at=occasion.as_of,
     )
     promote(occasion.capability, version, stores, move)
@@ -157,23 +159,19 @@ def _serve(occasion: Occasion, version: int, decision: Decision) -> None:
 
 def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict | None:
     outcome = decision.outcome
-    verdict = _verdict(occasion, outcome.outcome, outcome.reason)
-    numbers = {
-        **outcome.numbers,
-        **Memory(decision.state, memory.scale).numbers(),
-        "window": occasion.window,
-    }
-    full = verdict.model_copy(update={"numbers": numbers, "error_rate": outcome.error_rate})
-    kept = occasion.stores.ledger.verdicts.record_next(full, memory.last)
-    return full if kept else None
-
-
-def _verdict(occasion: Occasion, outcome: str, reason: str) -> Verdict:
-    return Verdict(
+    verdict = Verdict(
         capability=occasion.capability.name,
         kind=VerdictKind.POLICY,
-        about=f"window {occasion.window}",
-        outcome=outcome,
-        reason=reason,
+        about=occasion.about,
+        outcome=outcome.outcome,
+        reason=outcome.reason,
         at=occasion.as_of,
+        numbers={
+            **outcome.numbers,
+            **Memory(decision.state, memory.scale).numbers(),
+            "window": occasion.window,
+        },
+        error_rate=outcome.error_rate,
     )
+    kept = occasion.stores.ledger.verdicts.record_next(verdict, memory.last)
+    return verdict if kept else None

@@ -11,7 +11,7 @@ from opslayer.capability import METRICS, Capability, Metric
 from opslayer.records import Version
 from opslayer.steps.predict import constant_prediction, score
 from opslayer.stores import Stores
-from opslayer.windows import EPOCH
+from opslayer.windows import window_indices
 
 if TYPE_CHECKING:
     from opslayer.frame import Frame
@@ -45,7 +45,7 @@ def evaluate(
         truth=rows.target.to_numpy(),
         champion=_answers(incumbent),
         candidate=_answers(score(capability, candidate, rows.features, stores)),
-        blocks=((rows.event_time - EPOCH) // capability.gate.block).to_numpy(),
+        blocks=window_indices(rows.event_time, capability.gate.block),
         slices={name: rows.features[name].to_numpy() for name in capability.gate.slices},
     )
     against = f"model-{champion.version}" if champion else "constant"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from opslayer.capability import Capability, Gate
-from opslayer.records import Cause, Verdict, VerdictKind, Version
+from opslayer.records import Cause, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion
 from opslayer.steps.evaluate import evaluate
 from opslayer.steps.succession import succeeds
 from opslayer.stores import Stores
-
-Mode = Literal["no_harm", "win"]
 
 FIRST_LABELS = 30
 """Held-back labels that do for a first release: it stands against a constant, not a champion."""
@@ -25,34 +21,33 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     """
     from opslayer.judgement import gate
 
-    verdict = Verdict(
-        capability=capability.name,
-        kind=VerdictKind.GATE,
-        about=f"version {candidate.version}",
-        outcome="",
-        reason="",
-        at=cause.at,
-        cause=cause.id,
-    )
-    if kept := stores.ledger.verdicts.get(verdict.id):
+    about = f"version {candidate.version}"
+    if kept := stores.ledger.verdicts.get(verdict_id(capability.name, VerdictKind.GATE, about)):
         return kept
     serving, release = champion(capability, stores), stores.ledger.releases.newest(capability.name)
-    mode: Mode = "no_harm" if succeeds(capability, candidate, stores) else "win"
     result = gate.judge(
         evaluate(capability, candidate, serving, stores),
         _rules(capability, first=serving is None),
         capability.kind,
-        mode=mode,
+        mode="no_harm" if succeeds(capability, candidate, stores) else "win",
     )
-    numbers = {
-        **result.numbers,
-        "version": candidate.version,
-        "champion_version": serving.version if serving else None,
-        "parent": release.number if release else 0,
-        "mode": mode,
-    }
-    found = {"outcome": result.outcome, "reason": result.reason, "error_rate": result.error_rate}
-    return stores.ledger.verdicts.record(verdict.model_copy(update={**found, "numbers": numbers}))
+    verdict = Verdict(
+        capability=capability.name,
+        kind=VerdictKind.GATE,
+        about=about,
+        outcome=result.outcome,
+        reason=result.reason,
+        at=cause.at,
+        numbers={
+            **result.numbers,
+            "version": candidate.version,
+            "champion_version": serving.version if serving else None,
+            "parent": release.number if release else 0,
+        },
+        error_rate=result.error_rate,
+        cause=cause.id,
+    )
+    return stores.ledger.verdicts.record(verdict)
 
 
 def _rules(capability: Capability, first: bool) -> Gate:

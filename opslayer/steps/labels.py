@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pandas as pd
 
 from opslayer.capability import Capability
 from opslayer.judgement.labels import Resolution, in_force, resolve
 from opslayer.stores import Stores
+from opslayer.stores.lake import moment
 
 
 def labels(
@@ -40,12 +41,6 @@ def view(
     resolution = resolve(in_force(tags, capability.labels.rules), as_of)
     row_known = tags.drop_duplicates("row_id").set_index("row_id")["row_known_time"]
     return Resolution(*(_known_with_row(part, row_known) for part in resolution))
-
-
-def moment(time: datetime) -> str:
-    """A timezone-aware time as a SQL literal."""
-    assert time.tzinfo is not None, f"{time} has no timezone"
-    return f"TIMESTAMP '{time.astimezone(UTC).isoformat(timespec='microseconds')}'"
 
 
 def _sql(as_of: datetime, since: datetime | None, until: datetime | None) -> str:

@@ -7,22 +7,27 @@ nothing twice and skips nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from opslayer.capability import Capability
-from opslayer.records import Release, Verdict, VerdictKind, Version
+from opslayer.capability import Capability, Kind
+from opslayer.judgement.outcome import Outcome
+from opslayer.records import Release, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion, first_window_after
 from opslayer.steps.observe import Observed, Span, observe
 from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
-from opslayer.windows import window_bounds, window_index
+from opslayer.stores.lake import moment
+from opslayer.windows import window_bounds, window_index, window_indices
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from opslayer.frame import Frame
     from opslayer.judgement.drift import Column
     from opslayer.judgement.losses import Answers
@@ -35,6 +40,15 @@ LOOK_BACK = 52
 
 REFERENCE_ROWS = 10_000
 """Newest training rows that stand for "as it was"; more rows sharpen nothing a window can show."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The loss of each row (see `judgement.losses.row_losses`), and the block it belongs to."""
+
+    lost: NDArray[np.float64]
+    blocks: NDArray[np.int64]
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -55,30 +69,60 @@ class Watch:
         """The rows of a window as known now."""
         return observe(self.capability, self.stores, self.span(window), self.as_of)
 
-    @cached_property
-    def learnt(self) -> Frame:
-        """The rows the champion learnt from, read once for all windows."""
-        return load(self.capability, self.version.snapshot, self.stores)
+    @property
+    def block(self) -> timedelta:
+        """Rows of one such span depend on each other."""
+        assert self.capability.gate is not None
+        return self.capability.gate.block
 
     @cached_property
-    def exam(self) -> Frame:
-        """The rows the champion was judged on."""
-        return load(self.capability, self.version.exam, self.stores)
+    def reference(self) -> tuple[dict[str, Column], NDArray[np.int64]]:
+        """The newest rows the champion learnt from, and the block of each; read once a run."""
+        learnt = load(self.capability, self.version.snapshot, self.stores)
+        columns = _columns(self.capability, learnt.features.iloc[-REFERENCE_ROWS:])
+        return columns, window_indices(learnt.event_time.iloc[-REFERENCE_ROWS:], self.block)
+
+    @cached_property
+    def exam(self) -> Losses:
+        """How the champion did on the rows it was released on; scored once a run."""
+        from opslayer.judgement.losses import typical_deviation
+
+        exam = load(self.capability, self.version.exam, self.stores)
+        regression = self.capability.kind is Kind.REGRESSION
+        scale = typical_deviation(exam.target.to_numpy()) if regression else 1.0
+        return self.losses(exam, exam.target, scale)
+
+    def losses(self, rows: Frame | Observed, truth: pd.Series[Any], scale: float) -> Losses:
+        """The champion's loss on each row, and the row's block."""
+        from opslayer.judgement.losses import row_losses
+        from opslayer.steps.predict import score
+
+        said = score(self.capability, self.version, rows.features, self.stores).values
+        lost = row_losses(truth.to_numpy(), said, self.capability.kind, scale)
+        return Losses(lost, window_indices(rows.event_time, self.block), scale)
 
     def judged(self, kind: VerdictKind, window: int) -> Verdict | None:
         """The verdict about a window, if there is one already."""
-        return self.stores.ledger.verdicts.get(self.verdict(kind, window, "", "").id)
+        id = verdict_id(self.capability.name, kind, _about(window))
+        return self.stores.ledger.verdicts.get(id)
 
-    def verdict(self, kind: VerdictKind, window: int, outcome: str, reason: str) -> Verdict:
-        """A verdict of ours about a window, still without numbers."""
-        return Verdict(
+    def keep(self, kind: VerdictKind, window: int, outcome: Outcome) -> Verdict:
+        """Record what was found about a window; returns what is kept."""
+        verdict = Verdict(
             capability=self.capability.name,
             kind=kind,
-            about=f"window {window}",
-            outcome=outcome,
-            reason=reason,
+            about=_about(window),
+            outcome=outcome.outcome,
+            reason=outcome.reason,
             at=self.as_of,
+            numbers={**outcome.numbers, "window": window},
+            error_rate=outcome.error_rate,
         )
+        return self.stores.ledger.verdicts.record(verdict)
+
+
+def _about(window: int) -> str:
+    return f"window {window}"
 
 
 def monitor(capability: Capability, stores: Stores, as_of: datetime) -> list[Verdict]:
@@ -112,8 +156,9 @@ def due(watch: Watch) -> list[int]:
 def _first_incomplete(watch: Watch) -> int:
     # A window is over when a later row is there, or a whole further window has passed without
     # one: a clock that runs ahead ends no window early.
-    moment = f"TIMESTAMP '{watch.as_of.isoformat()}'"
-    sql = f"SELECT max(event_time) AS newest FROM rows WHERE event_time < {moment}"  # noqa: S608
+    sql = f"""
+        SELECT max(event_time) AS newest FROM rows WHERE event_time < {moment(watch.as_of)}
+    """  # noqa: S608 - nothing but a time
     newest = watch.stores.lake.query(watch.capability, sql, ("rows",))["newest"][0].as_py()
     if newest is None:
         return 0
@@ -126,13 +171,13 @@ def judge_window(watch: Watch, window: int) -> list[Verdict]:
     """Alarm, then quality and harm if the window's labels are in."""
     rows = watch.observe(window)
     if not len(rows):
-        return [_keep(watch, _empty(watch, window))]
+        return [watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window)))]
     found = []
     if watch.judged(VerdictKind.ALARM, window) is None:
-        found.append(_keep(watch, alarm(watch, window, rows)))
+        found.append(watch.keep(VerdictKind.ALARM, window, alarm(watch, window, rows)))
     if mature(watch, window, rows):
-        found.append(_keep(watch, quality(watch, window, rows)))
-        found.append(_keep(watch, harm(watch, window, rows)))
+        found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
+        found.append(watch.keep(VerdictKind.HARM, window, harm(watch, rows)))
     return found
 
 
@@ -143,35 +188,21 @@ def mature(watch: Watch, window: int, rows: Observed) -> bool:
     return share >= MATURE or (watch.as_of >= late and share > 0)
 
 
-def _keep(watch: Watch, verdict: Verdict) -> Verdict:
-    return watch.stores.ledger.verdicts.record(verdict)
-
-
-def _empty(watch: Watch, window: int) -> Verdict:
-    span = watch.span(window)
+def _empty(span: Span) -> Outcome:
     reason = f"no rows between {span.since:%Y-%m-%d %H:%M} and {span.until:%Y-%m-%d %H:%M}"
-    verdict = watch.verdict(VerdictKind.QUALITY, window, "not_judged", reason)
-    return verdict.model_copy(update={"numbers": {"window": window, "rows": 0}})
+    return Outcome("not_judged", reason, {"rows": 0})
 
 
-def quality(watch: Watch, window: int, rows: Observed) -> Verdict:
+def quality(watch: Watch, window: int, rows: Observed) -> Outcome:
     """The gate's metric over what users got; rows nobody asked about are scored now."""
     from opslayer.judgement.losses import metric
 
-    judged = rows.labelled
-    answers = answered(watch, judged)
-    value = metric(watch.capability.metric, judged.label.to_numpy(), answers)
+    judged, name = rows.labelled, watch.capability.metric
+    value = metric(name, judged.label.to_numpy(), answered(watch, judged))
     span = watch.span(window)
-    verdict = watch.verdict(
-        VerdictKind.QUALITY,
-        window,
-        "measured",
-        f"{watch.capability.metric} {value:.4g} on {len(judged)} of {len(rows)} rows",
-    )
     numbers = {
-        "metric": watch.capability.metric.value,
+        "metric": name.value,
         "value": value,
-        "window": window,
         "start": span.since.isoformat(),
         "end": span.until.isoformat(),
         "rows": len(rows),
@@ -179,7 +210,8 @@ def quality(watch: Watch, window: int, rows: Observed) -> Verdict:
         "served": int(judged.served.notna().sum()),
         "release": watch.release.number,
     }
-    return verdict.model_copy(update={"numbers": numbers})
+    reason = f"{name} {value:.4g} on {len(judged)} of {len(rows)} rows"
+    return Outcome("measured", reason, numbers)
 
 
 def answered(watch: Watch, rows: Observed) -> Answers:
@@ -197,69 +229,42 @@ def answered(watch: Watch, rows: Observed) -> Answers:
     return Answers(values, None, scored.classes)
 
 
-def alarm(watch: Watch, window: int, rows: Observed) -> Verdict:
+def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     """Has the window changed against what the champion learnt from, beyond chance."""
     from opslayer.judgement import drift
 
-    width = watch.capability.gate.block if watch.capability.gate else None
-    assert width is not None
-    learnt = watch.learnt
-    tail = learnt.features.iloc[-REFERENCE_ROWS:]
-    blocks = [window_index(moment, width) for moment in learnt.event_time.iloc[-REFERENCE_ROWS:]]
-    calibration = drift.calibrate(
-        _columns(watch.capability, tail), np.array(blocks), len(rows), watch.capability.monitor
-    )
+    calibration = drift.calibrate(*watch.reference, len(rows), watch.capability.monitor)
     before = watch.judged(VerdictKind.ALARM, window - 1)
     result = drift.judge(
         calibration,
         _columns(watch.capability, rows.features),
-        np.array([window_index(moment, width) for moment in rows.event_time]),
+        window_indices(rows.event_time, watch.block),
         before is not None and before.outcome in ("exceeded", "alarm"),
     )
-    verdict = watch.verdict(VerdictKind.ALARM, window, result.outcome, result.reason)
-    numbers = {
-        **result.numbers,
-        "window": window,
+    more = {
         "reference": watch.version.snapshot,
         "goes_on": before is not None and before.outcome == result.outcome == "alarm",
     }
-    return verdict.model_copy(update={"numbers": numbers, "error_rate": result.error_rate})
+    return replace(result, numbers={**result.numbers, **more})
 
 
-def _columns(capability: Capability, features: object) -> dict[str, Column]:
+def _columns(capability: Capability, features: pd.DataFrame) -> dict[str, Column]:
     from opslayer.judgement.drift import Column
 
     return {
         name: Column(
-            features[name].to_numpy(),  # type: ignore[index]
+            features[name].to_numpy(),
             "number" if column.type.numeric else column.type.value,  # type: ignore[arg-type]
         )
         for name, column in capability.inputs.items()
     }
 
 
-def harm(watch: Watch, window: int, rows: Observed) -> Verdict:
+def harm(watch: Watch, rows: Observed) -> Outcome:
     """Is the champion worse on this window's labels than on the rows it was released on."""
     from opslayer.judgement.harm import judge
-    from opslayer.judgement.losses import row_losses, typical_deviation
-    from opslayer.steps.predict import score
 
-    judged = rows.labelled
-    exam = watch.exam
-    kind = watch.capability.kind
-    scale = typical_deviation(exam.target) if kind == "regression" else 1.0
-    losses, blocks = [], []
-    for features, truth, moments in (
-        (exam.features, exam.target, exam.event_time),
-        (judged.features, judged.label, judged.event_time),
-    ):
-        said = score(watch.capability, watch.version, features, watch.stores).values
-        losses.append(row_losses(truth.to_numpy(), said, kind, scale))
-        assert watch.capability.gate is not None
-        blocks.append(
-            np.array([window_index(moment, watch.capability.gate.block) for moment in moments])
-        )
-    result = judge(losses[0], blocks[0], losses[1], blocks[1])
-    verdict = watch.verdict(VerdictKind.HARM, window, result.outcome, result.reason)
-    numbers = {**result.numbers, "window": window, "version": watch.version.version}
-    return verdict.model_copy(update={"numbers": numbers, "error_rate": result.error_rate})
+    exam, judged = watch.exam, rows.labelled
+    now = watch.losses(judged, judged.label, exam.scale)
+    result = judge(exam.lost, exam.blocks, now.lost, now.blocks)
+    return replace(result, numbers={**result.numbers, "version": watch.version.version})

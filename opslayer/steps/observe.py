@@ -12,9 +12,9 @@ import pandas as pd
 
 from opslayer.capability import Capability, Kind
 from opslayer.steps.inputs import read_inputs
-from opslayer.steps.labels import labels, moment
+from opslayer.steps.labels import labels
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT
+from opslayer.stores.lake import INPUT, moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from opslayer.stores import Stores
 from opslayer.windows import window_bounds
 
 if TYPE_CHECKING:
+    from opslayer.frame import Frame
     from opslayer.reports.drift_report import Facts
 
 MATTERS = ("alarm", "train")
@@ -23,12 +25,27 @@ MATTERS = ("alarm", "train")
 
 def report(capability: Capability, stores: Stores, verdicts: Sequence[Verdict]) -> dict[str, str]:
     """Draw a page for every window with a new alarm verdict; returns addresses by title."""
+    alarms = [verdict for verdict in verdicts if verdict.kind is VerdictKind.ALARM]
+    learnt = {
+        digest: snapshot.load(capability, digest, stores)
+        for digest in {alarm.numbers["reference"] for alarm in alarms}
+    }
     pages = {}
-    for alarm in verdicts:
-        if alarm.kind is VerdictKind.ALARM and "reference" in alarm.numbers:
-            about = [verdict for verdict in verdicts if _window(verdict) == _window(alarm)]
-            pages[f"drift report of {alarm.about}"] = _draw(capability, stores, about).as_uri()
+    for alarm in alarms:
+        about = [verdict for verdict in verdicts if _window(verdict) == _window(alarm)]
+        subject = Subject(capability, alarm, learnt[alarm.numbers["reference"]])
+        pages[f"drift report of {alarm.about}"] = _draw(subject, stores, about).as_uri()
     return pages
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one page is about."""
+
+    capability: Capability
+    alarm: Verdict
+    learnt: Frame
+    """What the alarm compared the window with."""
 
 
 def _window(verdict: Verdict) -> int | None:
@@ -36,14 +53,13 @@ def _window(verdict: Verdict) -> int | None:
     return None if window is None else int(window)
 
 
-def _draw(capability: Capability, stores: Stores, verdicts: Sequence[Verdict]) -> Path:
+def _draw(subject: Subject, stores: Stores, verdicts: Sequence[Verdict]) -> Path:
     from opslayer.reports.drift_report import draw
 
-    alarm = next(verdict for verdict in verdicts if verdict.kind is VerdictKind.ALARM)
+    capability, alarm, learnt = subject.capability, subject.alarm, subject.learnt
     window = int(alarm.numbers["window"])
     span = Span(*window_bounds(window, capability.monitor.window))
     rows = observe(capability, stores, span, alarm.at)
-    learnt = snapshot.load(capability, alarm.numbers["reference"], stores)
     reference = learnt.features.assign(**{str(capability.target): learnt.target})
     seen = rows.features.assign(**{str(capability.target): rows.label})
     facts = _facts(capability, verdicts, span, alarm)

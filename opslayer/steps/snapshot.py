@@ -33,9 +33,9 @@ from opslayer.errors import NotEnoughData, StoreError
 from opslayer.frame import Frame
 from opslayer.records import Recipe, Snapshot, Version, digest_of
 from opslayer.steps.inputs import read_inputs
-from opslayer.steps.labels import labels, moment
+from opslayer.steps.labels import labels
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT, MOMENT, Once, schema
+from opslayer.stores.lake import INPUT, MOMENT, Once, moment, schema
 from opslayer.windows import EPOCH
 
 LEAST = 60

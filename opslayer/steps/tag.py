@@ -11,9 +11,8 @@ from opslayer.capability import Capability, Condition, TagRule
 from opslayer.judgement.labels import rule_digest, rule_tag_id
 from opslayer.records import TagSource
 from opslayer.steps.inputs import read_inputs
-from opslayer.steps.labels import moment
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT, schema
+from opslayer.stores.lake import INPUT, moment, schema
 
 Earlier = dict[tuple[str, str], list[str]]
 """Ids of the tags that earlier versions of a rule gave to a row, by (row_id, rule)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -193,3 +194,9 @@ def plain(table: pa.Table) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields))
+
+
+def moment(time: datetime) -> str:
+    """A timezone-aware time as a literal of the lake's SQL."""
+    assert time.tzinfo is not None, f"{time} has no timezone"
+    return f"TIMESTAMP '{time.astimezone(UTC).isoformat(timespec='microseconds')}'"

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from opslayer.capability import PREDICTORS
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
 
 PATIENCE = 3
@@ -33,7 +32,7 @@ def _prefect(installation: Installation) -> Iterator[Finding]:
         yield Finding("prefect", Health.FAILURE, found, way_out)
         return
     for capability in installation.capabilities:
-        if capability.kind in PREDICTORS and capability.name not in deployed:
+        if capability.predictor and capability.name not in deployed:
             found = f"{capability.name} has no deployment on the Prefect server, so nothing runs it"
             yield Finding("prefect", Health.WARNING, found, "opslayer up")
 

@@ -90,7 +90,8 @@ batches = Table(
     Column("capability", String(64), primary_key=True),
     Column("source", String(64), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("status", String(16), nullable=False),  # begun, done, refused
+    # begun, done, refused, closing, interrupted
+    Column("status", String(16), nullable=False),
     Column("begin", JSON, nullable=False),  # where reading starts
     Column("end", JSON, nullable=False),  # where the next batch starts
     Column("counts", JSON, nullable=False),
