@@ -192,7 +192,7 @@ def _account(past: Past, window: int, verdicts: tuple[Verdict, ...]) -> Step:
     rows = observe(capability, stores, span, past.moment(window)).labelled
     first = stores.ledger.versions.all(capability.name)[0]
     never = score(capability, first, rows.features, stores).values
-    truth, kind = rows.label.to_numpy(), capability.kind
+    truth, kind = rows.label.to_numpy(), capability.task
     release = stores.ledger.releases.newest(capability.name)
     assert release is not None
     return Step(

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from opslayer.records import Value, digest_of
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+UNITS = {
+    "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
+}  # fmt: skip
 LONGEST = timedelta(days=3660)
 """Ten years: a longer duration is a slip, and may leave the calendar when added to a date."""
 MOST = 1_000_000_000
@@ -21,10 +24,10 @@ MOST = 1_000_000_000
 
 
 def parse_duration(text: object) -> timedelta:
-    """`90s`, `30m`, `24h`, `7d` or `2w` as a timedelta; anything else is a ValueError."""
+    """`250ms`, `90s`, `30m`, `24h`, `7d` or `2w` as a timedelta; else a ValueError."""
     if isinstance(text, timedelta):
         return text
-    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", str(text))
+    match = re.fullmatch(r"([0-9]{1,9})(ms|[smhdw])", str(text))
     if not match:
         raise ValueError("write a whole number and a unit: 90s, 30m, 24h, 7d, 2w")
     duration = timedelta(**{UNITS[match[2]]: int(match[1])})
@@ -65,6 +68,18 @@ def check_database_url(url: str) -> str:
     if "://" not in url and not url.startswith("${"):
         raise ValueError("write an SQLAlchemy URL, as postgresql://host/database")
     return url
+
+
+def check_base_url(url: str) -> str:
+    """An http(s) address without credentials, query or fragment; no slash at its end."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write an address that starts with http:// or https://")
+    if parts.username or parts.password:
+        raise ValueError("holds a user or password; name the key's variable in api_key_env")
+    if parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise ValueError("write only host, port and path, as https://api.openai.com/v1")
+    return url.rstrip("/")
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -117,6 +132,7 @@ class Kind(StrEnum):
 
 
 PREDICTORS = (Kind.CLASSIFICATION, Kind.REGRESSION)
+"""The kinds that are always trained here; a chat or an image is where it says `training`."""
 
 
 class ColumnType(StrEnum):
@@ -331,15 +347,125 @@ class ReleaseRules(Section):
     max_harm: Share = 0.05
 
 
-Guard = Literal["shape"]
-"""The guards there are: a name that nothing runs would promise a check that never happens."""
+class GuardName(StrEnum):
+    """The guards there are: a name that nothing runs would promise a check that never happens."""
+
+    SHAPE = "shape"
+    PII = "pii"
+    INJECTION = "injection"
+    CONTENT = "content"
+
+
+class PiiKind(StrEnum):
+    """Kinds of personal data that have a form by which they are found."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    CARD = "card"
+    IBAN = "iban"
+    NATIONAL_ID = "national_id"
+    NET_ADDRESS = "net_address"
+
+
+class PiiRules(Section):
+    """What the `pii` guard does with what it finds."""
+
+    action: Literal["mask", "block"] = "mask"
+    reversible: bool = False
+    """Whether the reply gets the caller's own values back where the answer repeats a mask. Only
+    inside the request: no store ever sees them."""
+    kinds: Annotated[tuple[PiiKind, ...], Field(min_length=1)] = tuple(PiiKind)
 
 
 class Guards(Section):
-    """Guards by name, in order."""
+    """Guards by name, in order, and what they do."""
 
-    input: tuple[Guard, ...] = ("shape",)
-    output: tuple[Guard, ...] = ("shape",)
+    input: tuple[GuardName, ...] = (GuardName.SHAPE,)
+    output: tuple[GuardName, ...] = (GuardName.SHAPE,)
+    unavailable: Literal["block", "pass"] = "block"
+    """What becomes of a text that a guard could not look at."""
+    hold_back: Annotated[int, Field(ge=64, le=4096)] = 256
+    """Characters of a stream that wait until what follows them was looked at too."""
+    pii: PiiRules = PiiRules()
+
+
+class Price(Section):
+    """What an upstream charges, in the budget's currency."""
+
+    input: Annotated[float, Field(ge=0, le=MOST)] = 0.0
+    """Per million tokens of the prompt."""
+    output: Annotated[float, Field(ge=0, le=MOST)] = 0.0
+    """Per million tokens of the answer."""
+    image: Annotated[float, Field(ge=0, le=MOST)] = 0.0
+    """Per image."""
+
+
+class Timeouts(Section):
+    """How long an upstream may take, stage by stage."""
+
+    connect: PositiveDuration = timedelta(seconds=2)
+    first_byte: PositiveDuration = timedelta(seconds=15)
+    """From the request sent to the answer's first byte."""
+    idle: PositiveDuration = timedelta(seconds=10)
+    """Between two chunks of an answer."""
+    total: PositiveDuration = timedelta(seconds=60)
+
+
+class Upstream(Section):
+    """One deployment of a model behind an OpenAI-compatible address."""
+
+    name: Name
+    base_url: Annotated[str, Field(max_length=1024), AfterValidator(check_base_url)]
+    """As https://api.openai.com/v1: what stands before `/chat/completions`."""
+    model: Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
+    """The model's name there."""
+    pool: Name = "upstream"
+    """Deployments of one pool are one variant, and the load is balanced among them."""
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = None
+    """The environment variable that holds the key; a key itself never stands in a file."""
+    weight: Annotated[float, Field(gt=0, le=MOST)] = 1.0
+    price: Price = Price()
+    timeouts: Timeouts = Timeouts()
+    context: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """Tokens that prompt and answer may have together, where that is known."""
+
+
+class Prompt(Section):
+    """A template of the instructions that stand before a conversation.
+
+    `{{name}}` is replaced by the request's `metadata.name`; nothing else is special.
+    """
+
+    name: Name
+    template: Annotated[str, Field(min_length=1, max_length=100_000)]
+    defaults: dict[str, str] = Field(default_factory=dict)
+    """What a placeholder says where the request does not."""
+
+
+class AnswerRules(Section):
+    """How an answer is made of what a model of our own says."""
+
+    replies: dict[Choice, Annotated[str, Field(min_length=1, max_length=100_000)]] = Field(
+        default_factory=dict
+    )
+    """For a trained chat: what to say for each intent."""
+    unsure_below: Share | None = None
+    """Probability of the likeliest class below which the next in the fallback chain answers."""
+    deadline: PositiveDuration = timedelta(seconds=60)
+    """How long a caller waits at most, all attempts together."""
+
+
+class ImageRules(Section):
+    """How numbers are made into a picture: `inputs` are its pixels, row by row."""
+
+    width: Annotated[int, Field(ge=1, le=4096)]
+    height: Annotated[int, Field(ge=1, le=4096)]
+    levels: Annotated[float, Field(gt=0, le=MOST)] = 255
+    """The value of a white pixel; 0 is black."""
+    scale: Annotated[int, Field(ge=1, le=256)] = 1
+    """Pixels of the PNG for each pixel of the model, along each side."""
+    words: dict[Choice, tuple[Choice, ...]] = Field(default_factory=dict)
+    """Words of a prompt that mean a class, beside the class's own name."""
 
 
 class ConstantRule(Section):
@@ -352,6 +478,12 @@ class RuleFallback(Section):
     """The last resort in a fallback chain."""
 
     rule: ConstantRule
+
+
+class PoolFallback(Section):
+    """A pool of upstreams in a fallback chain."""
+
+    pool: Name
 
 
 class Capability(Section):
@@ -372,9 +504,13 @@ class Capability(Section):
     retrain: Retrain = Retrain()
     release: ReleaseRules = ReleaseRules()
     guards: Guards = Guards()
-    fallback: tuple[Literal["previous_release"] | RuleFallback, ...] = ("previous_release",)
-    upstreams: tuple[dict[str, Any], ...] = ()
-    prompts: tuple[dict[str, Any], ...] = ()
+    answer: AnswerRules = AnswerRules()
+    image: ImageRules | None = None
+    fallback: tuple[Literal["previous_release"] | RuleFallback | PoolFallback, ...] = (
+        "previous_release",
+    )
+    upstreams: tuple[Upstream, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -392,9 +528,19 @@ class Capability(Section):
         return self.gate.metric
 
     @property
+    def task(self) -> Kind:
+        """What the loop learns: a chat's intents and an image's subjects are classes too."""
+        return Kind.REGRESSION if self.kind is Kind.REGRESSION else Kind.CLASSIFICATION
+
+    @property
     def predictor(self) -> bool:
         """Whether it is trained here, on labels of its own."""
-        return self.kind in PREDICTORS
+        return self.training is not None
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools of its upstreams, in the file's order."""
+        return tuple(dict.fromkeys(upstream.pool for upstream in self.upstreams))
 
     @property
     def columns(self) -> tuple[str, ...]:

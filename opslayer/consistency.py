@@ -8,10 +8,12 @@ from opslayer.capability import (
     METRICS,
     PREDICTORS,
     Capability,
+    ColumnType,
     Condition,
     Finding,
     Kind,
     Place,
+    PoolFallback,
     RuleFallback,
     twice,
 )
@@ -19,19 +21,91 @@ from opslayer.records import Value
 
 
 def _predictor_is_whole(capability: Capability) -> list[Finding]:
-    if capability.kind not in PREDICTORS:
+    if capability.kind not in PREDICTORS and not capability.predictor:
         return []
+    whose = f"a {capability.kind} capability"
+    if capability.kind not in PREDICTORS:
+        whose += " with training"
     return [
-        Finding((name,), f"is missing; a {capability.kind} capability needs it")
+        Finding((name,), f"is missing; {whose} needs it")
         for name in ("inputs", "target", "training", "gate")
         if not getattr(capability, name)
     ]
 
 
-def _metric_fits_kind(capability: Capability) -> list[Finding]:
-    if capability.gate is None or capability.kind not in PREDICTORS:
+def _something_answers(capability: Capability) -> list[Finding]:
+    if capability.predictor or capability.upstreams or capability.kind in PREDICTORS:
         return []
-    fitting = METRICS[capability.kind]
+    either = "is missing, and so is training; one of them has to answer"
+    return [Finding(("upstreams",), either)]
+
+
+def _chat_reads_a_text(capability: Capability) -> list[Finding]:
+    if capability.kind is not Kind.CHAT or not capability.predictor:
+        return []
+    found = []
+    if len(capability.columns_of(ColumnType.TEXT)) != 1 or len(capability.inputs) != 1:
+        found.append(
+            Finding(("inputs",), "must be one column of type text: what the user said last")
+        )
+    if not capability.answer.replies:
+        found.append(Finding(("answer", "replies"), "is missing; write what to say for each class"))
+    elif capability.classes is not None:
+        found += [
+            Finding(("answer", "replies"), f"says nothing for class {name}; write a reply")
+            for name in capability.classes
+            if name not in capability.answer.replies
+        ]
+    return found
+
+
+def _image_has_pixels(capability: Capability) -> list[Finding]:
+    rules = capability.image
+    if capability.kind is not Kind.IMAGE:
+        return [Finding(("image",), f"goes with image, not with {capability.kind}")] * bool(rules)
+    if not capability.predictor:
+        return []
+    if rules is None:
+        return [Finding(("image",), "is missing; say how wide and high a picture is")]
+    found = []
+    if rules.width * rules.height != len(capability.inputs):
+        pixels = f"{rules.width} x {rules.height} pixels and {len(capability.inputs)} inputs"
+        found.append(Finding(("image",), f"says {pixels}; name one input for each pixel"))
+    if capability.classes is None:
+        found.append(Finding(("classes",), "is missing; name what can be drawn"))
+    return found
+
+
+def _fallback_pools_exist(capability: Capability) -> list[Finding]:
+    return [
+        Finding(
+            ("fallback", index, "pool"),
+            f"{step.pool} is no pool of upstreams; {_pools(capability)}",
+        )
+        for index, step in enumerate(capability.fallback)
+        if isinstance(step, PoolFallback) and step.pool not in capability.pools
+    ]
+
+
+def _pools(capability: Capability) -> str:
+    there = ", ".join(capability.pools)
+    return f"use {there}" if there else "declare it under upstreams"
+
+
+def _upstreams_fit_kind(capability: Capability) -> list[Finding]:
+    if capability.kind not in PREDICTORS:
+        return []
+    return [
+        Finding((name,), f"goes with chat and image, not with {capability.kind}; take it out")
+        for name in ("upstreams", "prompts")
+        if getattr(capability, name)
+    ]
+
+
+def _metric_fits_kind(capability: Capability) -> list[Finding]:
+    if capability.gate is None:
+        return []
+    fitting = METRICS[capability.task]
     if capability.gate.metric in fitting:
         return []
     wrong = f"{capability.gate.metric} does not fit {capability.kind}"
@@ -90,7 +164,7 @@ def _re2_error(pattern: str) -> str | None:
 
 def _answers_fit_kind(capability: Capability) -> list[Finding]:
     """What rules and the fallback answer must be a value that the target can have."""
-    if capability.kind not in PREDICTORS:
+    if not capability.predictor and capability.kind not in PREDICTORS:
         return []
     answers: list[tuple[Place, Value]] = [
         (("labels", "rules", index, "value"), rule.value)
@@ -98,7 +172,7 @@ def _answers_fit_kind(capability: Capability) -> list[Finding]:
     ] + [
         (("fallback", index, "rule", "constant"), step.rule.constant)
         for index, step in enumerate(capability.fallback)
-        if isinstance(step, RuleFallback)
+        if isinstance(step, RuleFallback) and capability.kind in PREDICTORS
     ]
     return [
         Finding(place, wrong)
@@ -108,7 +182,7 @@ def _answers_fit_kind(capability: Capability) -> list[Finding]:
 
 
 def _no_answer(capability: Capability, value: Value) -> str | None:
-    if capability.kind is Kind.REGRESSION:
+    if capability.task is Kind.REGRESSION:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return None if number else "a regression answers with a number; write one"
     if not isinstance(value, str):
@@ -121,7 +195,7 @@ def _no_answer(capability: Capability, value: Value) -> str | None:
 def _classes_are_classes(capability: Capability) -> list[Finding]:
     if capability.classes is None:
         return []
-    if capability.kind is not Kind.CLASSIFICATION:
+    if capability.task is not Kind.CLASSIFICATION:
         return [Finding(("classes",), f"goes with classification, not with {capability.kind}")]
     if len(set(capability.classes)) < len(capability.classes):
         return [Finding(("classes",), f"has {', '.join(twice(capability.classes))} twice")]
@@ -142,6 +216,8 @@ def _names_differ(capability: Capability) -> list[Finding]:
         ("sources",): [source.name for source in capability.sources],
         ("labels", "rules"): [rule.name for rule in capability.labels.rules],
         ("gate", "slices"): list(capability.gate.slices) if capability.gate else [],
+        ("upstreams",): [upstream.name for upstream in capability.upstreams],
+        ("prompts",): [prompt.name for prompt in capability.prompts],
     }
     return [
         Finding((*place, index), f"{name} occurs twice; name each differently, or take one out")
@@ -157,6 +233,11 @@ def _no_input(capability: Capability, name: str) -> str:
 
 CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _predictor_is_whole,
+    _something_answers,
+    _chat_reads_a_text,
+    _image_has_pixels,
+    _upstreams_fit_kind,
+    _fallback_pools_exist,
     _metric_fits_kind,
     _slices_are_inputs,
     _rules_fit_inputs,

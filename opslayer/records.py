@@ -23,8 +23,81 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Role(StrEnum):
+    """What a key may do. `admin` may do everything, the others what they say."""
+
+    CALL = "call"
+    FEEDBACK = "feedback"
+    REVIEW = "review"
+    RELEASE = "release"
+    ERASE = "erase"
+    ADMIN = "admin"
+
+
+class Key(Record):
+    """A key of the API, as it is kept: its hash, never itself."""
+
+    id: str
+    """Public: the key's first characters, by which lists and logs name it."""
+    digest: str
+    """SHA-256 of the key in hex; a key has 256 random bits, so no salt is needed."""
+    name: str
+    tenant: str
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    created: Time
+    expires: Time | None = None
+    revoked: Time | None = None
+    per_minute: Annotated[int, Field(ge=1)] | None = None
+    """Calls in any minute, at most."""
+    budget: Annotated[float, Field(gt=0)] | None = None
+    """Money that its calls may cost in all."""
+
+
+class Status(StrEnum):
+    """How an interaction ended."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    """A guard, the upstream's safety, or the upstream's refusal of the request (400, 401, 403)."""
+    FAILED = "failed"
+    """Nothing in the chain could answer."""
+    INCOMPLETE = "incomplete"
+    """A stream that broke, or whose reader left, after its first byte."""
+    ABANDONED = "abandoned"
+    """The caller left before there was an answer."""
+
+
+class Attempt(Record):
+    """One variant, or one deployment of a pool, that was asked; it may have cost money in vain."""
+
+    variant: str
+    upstream: str | None = None
+    """The deployment's name, for a pool."""
+    outcome: str
+    """`ok`, or the kind of failure: `outage`, `timeout`, `rate_limited`, `empty`, `malformed`,
+    `schema`, `unsure`, `refused`, `cancelled`."""
+    latency_ms: float = 0.0
+    cost: float = 0.0
+
+
+class Usage(Record):
+    """Tokens that were paid for."""
+
+    input: int = 0
+    output: int = 0
+    estimated: bool = False
+    """Counted here from the text, since the upstream did not say."""
+
+
 class Interaction(Record):
-    """One answered call. `input` and `output` hold what guards left, never what they removed."""
+    """One answered call. `input` and `output` hold what guards left, never what they removed.
+
+    Of a predictor, `input` has its input columns and `output` is `{"value": …}`, with
+    `"probabilities": {class: p}` where it has them. Of a chat, `input` is `{"messages": [{role,
+    content}, …]}` (and its input column, where it is trained), `output` `{"reply": …}`, with
+    `value` and `probabilities` where a model of ours answered. Of an image, `input` is `{"prompt",
+    "n"}` and `output` `{"images": [PNG in base64, …]}`.
+    """
 
     id: str
     capability: str
@@ -33,12 +106,36 @@ class Interaction(Record):
     event_time: Time
     input: dict[str, Any]
     output: dict[str, Any]
-    """For a predictor `{"value": …}`, with `"probabilities": {class: p}` where it has them."""
     variant: str
     release: int
     guards: tuple[str, ...] = ()
+    """One line for each guard that found something: `pii:input:masked:email=2`."""
     latency_ms: float = 0.0
     cost: float = 0.0
+    """Of every attempt together."""
+    tenant: str = ""
+    status: Status = Status.ANSWERED
+    fallback: str | None = None
+    """The kind of failure for which a later variant of the chain answered."""
+    attempts: tuple[Attempt, ...] = ()
+    usage: Usage = Usage()
+    stream: bool = False
+
+
+class Start(Record):
+    """A call that was begun: written before the first byte of a stream leaves.
+
+    Without an interaction of the same id its outcome is unknown: the process was killed meanwhile.
+    """
+
+    id: str
+    capability: str
+    subject: str | None = None
+    event_time: Time
+    input: dict[str, Any]
+    variant: str
+    release: int
+    tenant: str = ""
 
 
 class FeedbackKind(StrEnum):
@@ -93,11 +190,15 @@ class Tag(Record):
 
 
 class Variant(Record):
-    """One thing that can answer: a registered model version or a constant rule."""
+    """One thing that can answer: a model version, a pool of upstreams with a prompt, or a rule."""
 
     name: str
-    """`model-3` for version 3 of the capability's registered model, `constant` for the rule."""
+    """`model-3` for version 3 of the capability's registered model, `constant` for the rule,
+    `POOL` or `POOL-PROMPT-2` for a pool with version 2 of a prompt."""
     model_version: int | None = None
+    pool: str | None = None
+    prompt: str | None = None
+    prompt_version: int | None = None
     weight: Annotated[float, Field(ge=0)] = 1.0
 
 

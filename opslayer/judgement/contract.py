@@ -112,7 +112,7 @@ def _levels(
         if spec.type is ColumnType.CATEGORY and spec.choices is None and sound:
             yield _unseen(name, frame.features[name], before)
     sound = faults[None] is None and fault_of(reference.target, target_type(capability)) is None
-    if capability.kind is Kind.CLASSIFICATION and sound:
+    if capability.task is Kind.CLASSIFICATION and sound:
         yield _vanished(capability, frame.target, reference.target)
 
 
@@ -161,7 +161,7 @@ def _noted(faults: Faults) -> Iterator[Check]:
 def _leaks(capability: Capability, frame: Frame, faults: Faults) -> Iterator[Check]:
     if faults[None] is not None:
         return
-    scale = "class" if capability.kind is Kind.CLASSIFICATION else "number"
+    scale = "class" if capability.task is Kind.CLASSIFICATION else "number"
     for name, fault in faults.items():
         if name is not None and (fault is None or fault.code == "too-many-levels"):
             yield _leak(name, leak.share_told(frame.features[name], frame.target), scale)

@@ -98,7 +98,7 @@ def _read(column: pd.Series) -> Iterator[object]:
 
 def target_type(capability: Capability) -> ColumnType:
     """Classes are held as text, anything else as a number."""
-    return ColumnType.TEXT if capability.kind is Kind.CLASSIFICATION else ColumnType.NUMBER
+    return ColumnType.TEXT if capability.task is Kind.CLASSIFICATION else ColumnType.NUMBER
 
 
 def rows_rule(rows: int) -> Rule:
@@ -177,7 +177,7 @@ def target_rules(capability: Capability, fault: Fault | None) -> Iterator[Rule]:
     yield _type_rule(name, TARGET, target_type(capability), "target-type")
     if fault and fault.code == "mixed-types":
         return
-    if capability.kind is Kind.CLASSIFICATION:
+    if capability.task is Kind.CLASSIFICATION:
         if capability.classes:
             known = {"column": TARGET, "value_set": list(capability.classes)}
             yield _count("classes", name, "ExpectColumnValuesToBeInSet", known,

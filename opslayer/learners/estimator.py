@@ -37,7 +37,7 @@ def make_estimator(capability: Capability) -> BaseEstimator:
     Raises ConfigError with every problem at once.
     """
     assert capability.training is not None
-    made, problems = _assemble(capability.training, capability.kind)
+    made, problems = _assemble(capability.training, capability.task)
     if problems:
         raise ConfigError([_problem(capability, sentence) for sentence in problems])
     states = {

@@ -80,7 +80,7 @@ def _classes(estimator: object) -> tuple[str, ...] | None:
 
 
 def _target_type(capability: Capability) -> type:
-    return object if capability.kind is Kind.CLASSIFICATION else np.float64
+    return object if capability.task is Kind.CLASSIFICATION else np.float64
 
 
 def _learnable(capability: Capability, frame: Frame) -> list[str]:
@@ -96,7 +96,7 @@ def _learnable(capability: Capability, frame: Frame) -> list[str]:
 
 
 def _check_target(capability: Capability, frame: Frame) -> None:
-    if capability.kind is Kind.CLASSIFICATION:
+    if capability.task is Kind.CLASSIFICATION:
         if frame.target.nunique() < 2:
             raise NotEnoughData(
                 f"{capability.name}: all {len(frame)} labelled rows are of one class: "

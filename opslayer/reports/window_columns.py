@@ -117,7 +117,7 @@ def _type(name: str, column: Any, capability: Capability) -> ColumnType:
     if name in capability.inputs:
         return capability.inputs[name].type
     if name == capability.target:
-        classes = capability.kind is Kind.CLASSIFICATION
+        classes = capability.task is Kind.CLASSIFICATION
         return ColumnType.CATEGORY if classes else ColumnType.NUMBER
     numeric = pd.api.types.is_numeric_dtype(column)
     return ColumnType.NUMBER if numeric else ColumnType.CATEGORY
@@ -170,10 +170,10 @@ def _renamed(column: pd.Series, names: dict[str, str]) -> pd.Series:
 
 def _target_findings(window: pd.DataFrame, capability: Capability) -> Iterator[Finding]:
     target = capability.target
-    if target not in window or capability.kind not in (Kind.CLASSIFICATION, Kind.REGRESSION):
+    if target not in window:
         return
     labels = window[target]
-    classes = capability.kind is Kind.CLASSIFICATION
+    classes = capability.task is Kind.CLASSIFICATION
     if fault_of(labels, ColumnType.TEXT if classes else ColumnType.NUMBER):
         return
     if labels.nunique() == 1:

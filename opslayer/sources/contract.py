@@ -94,7 +94,7 @@ def contract_of(capability: Capability) -> str:
     inputs = {name: column.model_dump() for name, column in sorted(capability.inputs.items())}
     sources = [source.model_dump(exclude={"url"}) for source in capability.sources]
     return digest_of(
-        inputs, capability.kind, capability.target, capability.classes, capability.labels.delay,
+        inputs, capability.task, capability.target, capability.classes, capability.labels.delay,
         sources,
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def _known(capability: Capability, layout: Layout, chunk: Chunk, event: Cells) -
 
 
 def _target(capability: Capability) -> Input:
-    if capability.kind is Kind.CLASSIFICATION:
+    if capability.task is Kind.CLASSIFICATION:
         return Input(type=ColumnType.CATEGORY, choices=capability.classes, missing=True)
     return Input(type=ColumnType.NUMBER, missing=True)
 

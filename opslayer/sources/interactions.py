@@ -212,7 +212,7 @@ def stated(capability: Capability, value: Any, field: str = "value") -> str | fl
 
 
 def _target(capability: Capability, value: Any, field: str) -> str | float:
-    if capability.kind is Kind.CLASSIFICATION:
+    if capability.task is Kind.CLASSIFICATION:
         return _class(value, field)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise EntryError(f"{field}: no number: {type(value).__name__}")

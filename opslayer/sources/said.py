@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from opslayer.capability import PREDICTORS, Capability, Kind
+from opslayer.capability import Capability, Kind
 from opslayer.configuration.nearest import nearest
 from opslayer.errors import ConfigError, NotFound, Problem
 from opslayer.records import Feedback, FeedbackKind, Value
@@ -144,8 +144,8 @@ class _Target:
         return self._target(raw)
 
     def _target(self, raw: Any) -> Value:
-        kind = self.capability.kind
-        if kind not in PREDICTORS:
+        kind = self.capability.task
+        if not self.capability.predictor:
             return raw  # type: ignore[no-any-return]
         if kind is Kind.REGRESSION and self.figure is not None:
             raw = self.figure.value(raw)

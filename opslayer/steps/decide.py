@@ -113,7 +113,7 @@ def _losses(
     for member in memory.state.pool if len(rows) else ():
         version = occasion.stores.ledger.versions.get(name, member.version)
         said = score(occasion.capability, version, rows.features, occasion.stores).values
-        loss = row_losses(truth, said, occasion.capability.kind, memory.scale)
+        loss = row_losses(truth, said, occasion.capability.task, memory.scale)
         fair = sorted({k for k in index.tolist() if k >= member.cut})
         losses[member.version] = {k: loss[index == k] for k in fair}
     return losses

@@ -95,7 +95,7 @@ def _both(capability: Capability, exam: Exam, rows: np.ndarray) -> dict[str, dic
 
     sides = {"champion": exam.champion, "candidate": exam.candidate}
     sure = all(side.probabilities is not None for side in sides.values())
-    names = [name for name in METRICS[capability.kind] if sure or name is not Metric.LOG_LOSS]
+    names = [name for name in METRICS[capability.task] if sure or name is not Metric.LOG_LOSS]
     return {
         name.value: {
             side: metric(name, exam.truth[rows], _take(answers, rows))

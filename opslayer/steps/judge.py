@@ -28,7 +28,7 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     result = gate.judge(
         evaluate(capability, candidate, serving, stores),
         _rules(capability, first=serving is None),
-        capability.kind,
+        capability.task,
         mode="no_harm" if succeeds(capability, candidate, stores) else "win",
     )
     verdict = Verdict(

@@ -88,7 +88,7 @@ class Watch:
         from opslayer.judgement.losses import typical_deviation
 
         exam = load(self.capability, self.version.exam, self.stores)
-        regression = self.capability.kind is Kind.REGRESSION
+        regression = self.capability.task is Kind.REGRESSION
         scale = typical_deviation(exam.target.to_numpy()) if regression else 1.0
         return self.losses(exam, exam.target, scale)
 
@@ -98,7 +98,7 @@ class Watch:
         from opslayer.steps.predict import score
 
         said = score(self.capability, self.version, rows.features, self.stores).values
-        lost = row_losses(truth.to_numpy(), said, self.capability.kind, scale)
+        lost = row_losses(truth.to_numpy(), said, self.capability.task, scale)
         return Losses(lost, window_indices(rows.event_time, self.block), scale)
 
     def judged(self, kind: VerdictKind, window: int) -> Verdict | None:

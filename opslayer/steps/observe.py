@@ -72,7 +72,7 @@ def observe(capability: Capability, stores: Stores, span: Span, as_of: datetime)
         row_ids=rows["row_id"],
         event_time=rows["event_time"],
         features=_features(capability, rows),
-        label=label if capability.kind is Kind.CLASSIFICATION else label.astype("float64"),
+        label=label if capability.task is Kind.CLASSIFICATION else label.astype("float64"),
         served=served["value"].reset_index(drop=True),
         output=served["output"].reset_index(drop=True),
     )

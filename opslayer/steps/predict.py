@@ -41,7 +41,7 @@ def constant_prediction(capability: Capability, learnt: Frame, rows: int) -> Pre
     """
     from opslayer.learners.prediction import Prediction
 
-    if capability.kind is Kind.REGRESSION:
+    if capability.task is Kind.REGRESSION:
         return Prediction(np.full(rows, float(learnt.target.median())))
     shares = _shares(learnt)
     answer = max(shares, key=lambda name: shares[name])

@@ -125,7 +125,7 @@ def _scale(capability: Capability, first: Version, stores: Stores) -> float:
     from opslayer.judgement.losses import typical_deviation
     from opslayer.steps import snapshot
 
-    if capability.kind is Kind.CLASSIFICATION:
+    if capability.task is Kind.CLASSIFICATION:
         return 1.0
     frame = snapshot.load(capability, first.snapshot, stores)
     return typical_deviation(frame.target.to_numpy())

@@ -106,7 +106,7 @@ def exam_metrics(capability: Capability, exam: Frame, said: Prediction) -> dict[
     answers = Answers(said.values, said.probabilities, said.classes)
     values = {
         name.value: metric(name, exam.target.to_numpy(), answers)
-        for name in METRICS[capability.kind]
+        for name in METRICS[capability.task]
         if name is not Metric.LOG_LOSS or said.probabilities is not None
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -119,8 +119,8 @@ def _figures(
     from opslayer.learners.importance import importance
 
     assert capability.training is not None
-    truth = exam.target.to_numpy(dtype=object if capability.kind is Kind.CLASSIFICATION else float)
-    figures = draw(capability.kind, truth, said, exam.event_time.to_numpy())
+    truth = exam.target.to_numpy(dtype=object if capability.task is Kind.CLASSIFICATION else float)
+    figures = draw(capability.task, truth, said, exam.event_time.to_numpy())
     if rise := importance(model, exam.features, truth, capability.training.seed):
         figures["importance"] = draw_importance(rise)
     return figures

@@ -28,7 +28,7 @@ ORIGIN = [("source", pa.string()), ("file", pa.string()), ("line", pa.int64())]
 
 def value_type(capability: Capability) -> pa.DataType:
     """How the target is held: a class's name, or a float64."""
-    return pa.string() if capability.kind is Kind.CLASSIFICATION else pa.float64()
+    return pa.string() if capability.task is Kind.CLASSIFICATION else pa.float64()
 
 
 def _rows(capability: Capability) -> list[tuple[str, pa.DataType]]:

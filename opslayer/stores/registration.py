@@ -116,7 +116,7 @@ def signature(capability: Capability) -> ModelSignature:
         ColSpec("double" if column.type.numeric else "string", name, required=not column.missing)
         for name, column in capability.inputs.items()
     ]
-    answer = "string" if capability.kind is Kind.CLASSIFICATION else "double"
+    answer = "string" if capability.task is Kind.CLASSIFICATION else "double"
     return ModelSignature(Schema(inputs), Schema([ColSpec(answer)]))
 
 

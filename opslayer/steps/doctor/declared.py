@@ -21,7 +21,7 @@ def problems(reading: Reading) -> list[Problem]:
 
     found = list(reading.problems)
     if reading.training is not None:
-        kind = reading.capability.kind if reading.capability else None
+        kind = reading.capability.task if reading.capability else None
         for sentence in check_estimator_path(reading.training, kind):
             place, _, message = sentence.partition(": ")
             found.append(reading.document.problem(_place(place), message))
