@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.bars import Bar, finish, say
 from benchmarks.kills import FRESH
-from opslayer.capability import Capability, Kind
+from opslayer.capability import Capability, Kind, Upstream
 from opslayer.errors import StaleParent
 from opslayer.records import Recipe, Release, Version
 from opslayer.settings import Settings
@@ -28,7 +28,8 @@ from opslayer.stores import Stores
 
 PROMOTERS = 5
 START = datetime(2024, 1, 1, tzinfo=UTC)
-RACED = Capability(name="raced", kind=Kind.CHAT)
+NOBODY = Upstream(name="nobody", base_url="http://127.0.0.1:9/v1", model="none")
+RACED = Capability(name="raced", kind=Kind.CHAT, upstreams=(NOBODY,))
 """A name is all that a promotion needs of a capability."""
 
 

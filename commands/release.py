@@ -11,9 +11,11 @@ from cyclopts import App, Parameter
 from commands.context import Context, context
 from commands.output import AsJson, emit, show
 from commands.person import user
+from opslayer.errors import Refused
 
 if TYPE_CHECKING:
-    from opslayer.records import Release, Verdict
+    from opslayer.capability import Capability
+    from opslayer.records import Release, Variant, Verdict
 
 app = App(name="release", help="List, show, promote and roll back releases.")
 
@@ -33,6 +35,18 @@ class Person:
     def name(self) -> str:
         """The name that the release will carry."""
         return user() if self.by is None else self.by
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Upstreams as a variant, and the instructions they are given."""
+
+    pool: str | None = None
+    """The pool's name in the capability's file."""
+
+    prompt: str | None = None
+    """The prompt's name there: its newest version is taken."""
 
 
 @app.command(name="list")
@@ -76,22 +90,23 @@ def show_(capability: str, number: int | None = None, as_json: AsJson = False) -
 
 
 @app.command
-def promote(
+def promote(  # noqa: PLR0913 - a command's options are its arguments
     capability: str,
-    version: int,
+    version: int | None = None,
     *,
     person: Person,
+    pool: Pool | None = None,
     parent: int | None = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a registered model version the champion, as a person's decision.
+    """Make a model version, or a pool of upstreams, the champion, as a person's decision.
 
     Parameters
     ----------
     capability
         Its name.
     version
-        Number of the registered model version.
+        Number of the registered model version; or name a pool instead.
     parent
         The release you looked at when you decided; refused if another one serves by now.
     """
@@ -100,6 +115,7 @@ def promote(
 
     here = context()
     declared = here.capability(capability)
+    what = _variant(here, declared, version, pool)
     newest = here.stores.ledger.releases.newest(capability)
     serving = newest.number if newest else 0
     decision = Promotion(
@@ -110,7 +126,22 @@ def promote(
         evidence=(),
         at=datetime.now(UTC),
     )
-    _tell(step(declared, version, here.stores, decision), as_json)
+    _tell(step(declared, what, here.stores, decision), as_json)
+
+
+def _variant(
+    here: Context, declared: Capability, version: int | None, pool: Pool | None
+) -> Variant | int:
+    from opslayer.steps.introduce import pool_variant
+
+    named = pool is not None and pool.pool is not None
+    if (version is None) != named:
+        raise Refused("name either a model version or --pool (with --prompt), not both")
+    if version is not None:
+        return version
+    assert pool is not None
+    assert pool.pool is not None
+    return pool_variant(declared, pool.pool, pool.prompt, here.stores)
 
 
 @app.command

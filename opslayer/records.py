@@ -158,6 +158,7 @@ class Feedback(Record):
     event_time: Time
     known_time: Time
     by: str = "application"
+    tenant: str = ""
 
 
 class TagSource(StrEnum):

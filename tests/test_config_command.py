@@ -48,7 +48,8 @@ def test_problems_of_all_files_are_lines_that_an_editor_opens(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "store.yaml").write_text(RIGHT.replace("shop", "store").replace("mae", "mea"))
-    (folder / "stall.yaml").write_text("name: stall\nkind: chat\ncolour: red\n")
+    upstream = "upstreams: [{name: one, base_url: 'http://127.0.0.1:9/v1', model: m}]"
+    (folder / "stall.yaml").write_text(f"name: stall\nkind: chat\ncolour: red\n{upstream}\n")
     assert execute(["config", "check"]) == 1
     said = capsys.readouterr()
     lines = said.err.splitlines()

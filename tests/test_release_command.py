@@ -64,7 +64,8 @@ def command(
     home = shutil.copytree(registered, tmp_path / "home")
     file = tmp_path / "configs" / "capabilities" / f"{RACED.name}.yaml"
     file.parent.mkdir(parents=True)
-    file.write_text(f"name: {RACED.name}\nkind: chat\n")
+    upstream = "{name: nobody, base_url: 'http://127.0.0.1:9/v1', model: none}"
+    file.write_text(f"name: {RACED.name}\nkind: chat\nupstreams: [{upstream}]\n")
     monkeypatch.setenv("OPSLAYER_HOME", str(home))
     monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path / "configs"))
     return Command(stores_at(str(home)), capsys)

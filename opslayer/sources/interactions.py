@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from opslayer.capability import Capability, ColumnType, Kind
-from opslayer.records import Feedback, FeedbackKind, Interaction, TagSource
+from opslayer.records import Feedback, FeedbackKind, Interaction, Start, Status, TagSource
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
@@ -119,13 +119,23 @@ class _Taken:
             raise EntryError(
                 f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
             ) from error
+        if isinstance(record, Start):
+            return  # its interaction tells how it ended; without one there was no answer
         if isinstance(record, Interaction):
+            if not self._is_row(record):
+                self.remarks += 1
+                return
             _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
         elif record.kind in STATES and self.capability.predictor:
             self.stated.append((record, stated(self.capability, record.value, "value")))
         else:
             self.remarks += 1
+
+    def _is_row(self, record: Interaction) -> bool:
+        """Whether it is a row of the contract's columns: what was refused or broke off has none,
+        and a picture is asked for in words."""
+        return record.status is Status.ANSWERED and self.capability.kind is not Kind.IMAGE
 
     def _answer(self, record: Interaction) -> Any:
         value = record.output.get("value")

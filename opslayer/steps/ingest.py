@@ -14,6 +14,7 @@ from opslayer.sources.query import QueryFeed
 from opslayer.sources.sift import Counts
 from opslayer.steps.intake import Intake
 from opslayer.stores import Stores
+from opslayer.stores.journal import drain
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def ingest(capability: Capability, stores: Stores, as_of: datetime) -> Ingested:
     taken, StoreError where a store is away.
     """
     feeds = _feeds(capability, stores)
+    drain(stores.journal, stores.events)  # what a gateway has acknowledged and not carried on yet
     intake = Intake(capability, stores, as_of)
     taken = {feed.name: intake.take(feed) for feed in intake.ordered(feeds)}
     counts = sum((one.counts for one in taken.values()), Counts())

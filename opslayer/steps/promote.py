@@ -37,9 +37,9 @@ class Rollback:
 
 
 def promote(
-    capability: Capability, version: Version | int, stores: Stores, decision: Promotion
+    capability: Capability, what: Version | Variant | int, stores: Stores, decision: Promotion
 ) -> Release:
-    """Make a registered version champion, and MLflow's alias with it.
+    """Make a registered version, or another variant, champion, and MLflow's alias with it.
 
     Asking again for the same cause, or as the same person with the same words, returns the release
     that came of it, so that whatever was killed may be repeated. Raises StaleParent where another
@@ -47,10 +47,11 @@ def promote(
     already or a decision without a name or a reason.
     """
     _need_words(decision.by, decision.reason)
-    number = version if isinstance(version, int) else version.version
-    stores.ledger.versions.get(capability.name, number)
+    variant = what if isinstance(what, Variant) else model_variant(what)
+    if variant.model_version is not None:
+        stores.ledger.versions.get(capability.name, variant.model_version)
     newest = stores.ledger.releases.newest(capability.name)
-    made = _release(capability, number, decision)
+    made = _release(capability, variant, decision)
     release = _earlier(made, newest, stores)
     if release is None and newest is not None and newest.champion == made.champion:
         follow(capability, stores)  # a killed promotion is mended by whoever asks again
@@ -135,7 +136,13 @@ def _champion_already(newest: Release) -> Refused:
     )
 
 
-def _release(capability: Capability, number: int, decision: Promotion) -> Release:
+def model_variant(version: Version | int) -> Variant:
+    """A model version as a variant."""
+    number = version if isinstance(version, int) else version.version
+    return Variant(name=f"model-{number}", model_version=number)
+
+
+def _release(capability: Capability, variant: Variant, decision: Promotion) -> Release:
     return Release(
         capability=capability.name,
         number=decision.parent + 1,
@@ -143,7 +150,7 @@ def _release(capability: Capability, number: int, decision: Promotion) -> Releas
         at=decision.at,
         by=decision.by.strip(),
         reason=decision.reason.strip(),
-        variants=(Variant(name=f"model-{number}", model_version=number),),
+        variants=(variant,),
         cause=decision.cause,
         evidence=decision.evidence,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from opslayer.settings import Settings
 from opslayer.stores.events import Events
+from opslayer.stores.journal import Journal
 from opslayer.stores.lake import Lake
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
@@ -18,6 +19,7 @@ class Stores:
     """Every store of one installation."""
 
     events: Events
+    journal: Journal
     lake: Lake
     ledger: Ledger
     models: Models
@@ -30,6 +32,7 @@ class Stores:
         root.mkdir(parents=True, exist_ok=True)
         return cls(
             events=Events(settings.database),
+            journal=Journal(root / "journal"),
             lake=Lake(settings.lake),
             ledger=Ledger(settings.database),
             models=Models(settings.tracking, str(root / "models")),

@@ -5,19 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection, and_, func, insert, or_, select
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
-from opslayer.records import Feedback, Interaction
+from opslayer.records import Feedback, Interaction, Start
 from opslayer.stores.ledger.database import reading, transaction
 from opslayer.stores.ledger.tables import events
 
-RECORDS: dict[str, type[Interaction] | type[Feedback]] = {
+Said = Interaction | Feedback | Start
+RECORDS: dict[str, type[Said]] = {
     "interaction": Interaction,
     "feedback": Feedback,
+    "start": Start,
 }
+UNKNOWN = ""
+"""The capability of feedback whose interaction has not come yet."""
+ADOPTED = "adopted"
+"""The writer of feedback whose interaction came later than itself."""
 ATTEMPTS = 20
 """Times an append starts again because another process took its number or its id first."""
 ASKED = 500
@@ -31,14 +38,27 @@ class Event:
     writer: str
     number: int
     kind: str
-    """`interaction` or `feedback`."""
+    """`interaction`, `feedback` or `start`."""
     id: str
     text: str
     """The record as JSON."""
 
-    def record(self) -> Interaction | Feedback:
+    def record(self) -> Said:
         """The entry read; raises pydantic's ValidationError where this code can't read it."""
         return RECORDS[self.kind].model_validate_json(self.text)
+
+
+class Row(Protocol):
+    """A record as text, with what it is found by."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def capability(self) -> str: ...
+    @property
+    def text(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +83,66 @@ class Events:
         names the process: entries of one writer are numbered 1, 2, 3, … in the order of writing.
         Raises StoreError where the database is away or full; nothing is written then.
         """
+        return self.append_entries([_Text.of(record) for record in records], writer)
+
+    def append_entries(self, entries: Sequence[Row], writer: str) -> int:
+        """As `append`, of records that are text already."""
         for attempt in range(ATTEMPTS):
             try:
                 with transaction(self.url) as connection:
-                    return _append(connection, records, writer)
+                    return _append(connection, entries, writer)
             except IntegrityError:  # only where a database lets two transactions write at once
                 time.sleep(0.01 * attempt)
         raise StoreError(f"writer {writer} is used by too many processes: give each its own name")
+
+    def interactions(self, ids: Sequence[str]) -> list[Interaction]:
+        """The interactions of these ids that are in the log, in the order of the ids."""
+        found = {}
+        with reading(self.url) as connection:
+            for start in range(0, len(ids), ASKED):
+                some = ids[start : start + ASKED]
+                query = select(events.c.id, events.c.record).where(
+                    events.c.kind == "interaction", events.c.id.in_(some)
+                )
+                found.update({row.id: row.record for row in connection.execute(query)})
+        return [Interaction.model_validate_json(found[id]) for id in ids if id in found]
+
+    def feedback_about(self, interaction: Interaction) -> list[Feedback]:
+        """Everything said about an interaction, in the order in which it was logged."""
+        query = select(events.c.record).where(
+            events.c.kind == "feedback",
+            events.c.capability == interaction.capability,
+            # `"` ends the id, so that no longer one is meant; the record is read to make sure.
+            events.c.record.contains(f'"interaction_id":"{interaction.id}"', autoescape=True),
+        )
+        with reading(self.url) as connection:
+            rows = connection.scalars(query.order_by(events.c.writer, events.c.number))
+            said = [Feedback.model_validate_json(row) for row in rows]
+        return [one for one in said if one.interaction_id == interaction.id]
+
+    def adopt(self, limit: int = 1_000) -> int:
+        """Give feedback that came before its interaction the capability that this has by now.
+
+        It is numbered anew, so that no reader has passed it; what belongs to another tenant stays
+        aside. Returns how many were given one.
+        """
+        waiting = self.read(UNKNOWN, {}, limit).events
+        said = [record for event in waiting if isinstance(record := event.record(), Feedback)]
+        there = {one.id: one for one in self.interactions([one.interaction_id for one in said])}
+        known = [
+            one.model_copy(update={"capability": there[one.interaction_id].capability})
+            for one in said
+            if one.interaction_id in there and there[one.interaction_id].tenant == one.tenant
+        ]
+        if known:
+            with transaction(self.url) as connection:
+                aside = events.c.capability == UNKNOWN
+                ids = [one.id for one in known]
+                connection.execute(
+                    delete(events).where(aside, events.c.kind == "feedback", events.c.id.in_(ids))
+                )
+                _append(connection, [_Text.of(one) for one in known], ADOPTED)
+        return len(known)
 
     def read(self, capability: str, after: Mapping[str, int], limit: int = 10_000) -> Batch:
         """The next entries of a capability, at most `limit`, after a position per writer.
@@ -89,8 +162,20 @@ class Events:
         return Batch(tuple(found), positions)
 
 
-def _append(connection: Connection, records: Sequence[Interaction | Feedback], writer: str) -> int:
-    wanted = {(_kind(record), record.id): record for record in reversed(records)}
+class _Text(NamedTuple):
+    kind: str
+    id: str
+    capability: str
+    text: str
+
+    @classmethod
+    def of(cls, record: Interaction | Feedback) -> _Text:
+        kind = "interaction" if isinstance(record, Interaction) else "feedback"
+        return cls(kind, record.id, record.capability, record.model_dump_json())
+
+
+def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
+    wanted = {(entry.kind, entry.id): entry for entry in reversed(entries)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
     last = connection.scalar(select(func.max(events.c.number)).where(events.c.writer == writer))
@@ -98,12 +183,12 @@ def _append(connection: Connection, records: Sequence[Interaction | Feedback], w
         {
             "writer": writer,
             "number": number,
-            "capability": record.capability,
-            "kind": kind,
-            "id": record.id,
-            "record": record.model_dump_json(),
+            "capability": entry.capability,
+            "kind": entry.kind,
+            "id": entry.id,
+            "record": entry.text,
         }
-        for number, ((kind, _), record) in enumerate(reversed(wanted.items()), (last or 0) + 1)
+        for number, entry in enumerate(reversed(wanted.values()), (last or 0) + 1)
     ]
     if rows:
         connection.execute(insert(events), rows)
@@ -152,6 +237,3 @@ def _after(
     )
     return [Event(*row.tuple()) for row in connection.execute(query)]
 
-
-def _kind(record: Interaction | Feedback) -> str:
-    return "interaction" if isinstance(record, Interaction) else "feedback"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
+from opslayer.stores.ledger.idempotency import Idempotency
+from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.releases import Releases
 from opslayer.stores.ledger.snapshots import Snapshots
 from opslayer.stores.ledger.verdicts import Verdicts
@@ -41,3 +43,11 @@ class Ledger:
     @property
     def batches(self) -> Batches:
         return Batches(self.url)
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.url)
+
+    @property
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.url)

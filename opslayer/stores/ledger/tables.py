@@ -112,3 +112,28 @@ events = Table(
     UniqueConstraint("kind", "id"),
     Index("events_by_capability", "capability", "writer", "number"),
 )
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("tenant", String(64), nullable=False),
+    # In billionths of the money's unit: sums of whole numbers are exact in every database.
+    Column("budget", BigInteger),
+    Column("spent", BigInteger, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),  # of the caller's key
+    Column("body", String(64), nullable=False),  # its digest
+    Column("interaction", String(64), nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("status", String(16), nullable=False),  # begun, done
+    Index("idempotency_by_time", "at"),
+)

@@ -1,0 +1,180 @@
+"""Makes what serves from what is written down: files, releases, models, prompts, guards.
+
+Everything here runs in the board's thread and may wait for a disk, a database or a registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.answerers import ImageAnswerer, ModelAnswerer, RuleAnswerer
+from gateway.exchange import Answerer
+from gateway.last_known import LastKnown, Remembered
+from gateway.predict import Batcher
+from gateway.prompts import Renderer
+from gateway.route import Plan, Step
+from gateway.upstreams import Upstreams
+from opslayer.capability import Capability, GuardName, Kind, PoolFallback, RuleFallback
+from opslayer.errors import NotFound, OpslayerError, StoreError
+from opslayer.guards.looked import TextGuard
+from opslayer.guards.panel import Panel
+from opslayer.records import Release, Variant, Version
+from opslayer.stores import Stores
+
+if TYPE_CHECKING:
+    from gateway.serving import Serving
+
+CONSTANT = "constant"
+"""The name of the fixed rule as a variant."""
+GUARDS = {GuardName.INJECTION: "guard-injection", GuardName.CONTENT: "guard-content"}
+"""The capability by whose champion a guard looks."""
+
+
+@dataclass(slots=True)
+class News:
+    """What one look found."""
+
+    servings: list[Serving] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds servings, and remembers what it built them from."""
+
+    read: Callable[[], tuple[Sequence[Capability], Mapping[str, str]]]
+    """The capabilities in the files, and what is wrong with files, by name."""
+    stores: Stores
+    upstreams: Upstreams
+    last_known: LastKnown
+    _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    """By capability, what its serving was built from."""
+    _batchers: dict[tuple[str, int], Batcher] = field(default_factory=dict)
+    _guards: dict[GuardName, tuple[int, TextGuard]] = field(default_factory=dict)
+    """Each trained guard, and the model version it looks by."""
+
+    def look(self, now: Mapping[str, Serving]) -> News:
+        """Build what changed since the last look."""
+        news = News()
+        capabilities, wrong = self.read()
+        news.faults |= wrong
+        known = {capability.name: self._remembered(capability, news) for capability in capabilities}
+        guards = self._trained_guards(capabilities, known, news)
+        for capability in capabilities:
+            remembered = known[capability.name]
+            basis = (capability, remembered.newest, tuple(guards.items()))
+            if self._seen.get(capability.name) == basis and now[capability.name].ready:
+                continue
+            serving = self._serving(capability, remembered, {n: g for n, (_, g) in guards.items()})
+            if serving.reason:
+                news.faults[capability.name] = serving.reason
+                earlier = now.get(capability.name)
+                if earlier is not None and earlier.ready:
+                    continue  # what is loaded goes on until its successor is whole
+            self._seen[capability.name] = basis
+            news.servings.append(serving)
+        named = {capability.name for capability in capabilities}
+        news.gone = [name for name in now if name not in named and name not in wrong]
+        self._forget(known)
+        return news
+
+    def _remembered(self, capability: Capability, news: News) -> Remembered:
+        """Its releases and their versions: from the ledger, or as last known where it is away."""
+        try:
+            found = self._from_ledger(capability)
+        except StoreError as error:
+            news.faults["ledger"] = str(error)
+            return self.last_known.load(capability.name)
+        if found.newest != self.last_known.load(capability.name).newest:
+            self.last_known.save(capability.name, found)
+        return found
+
+    def _from_ledger(self, capability: Capability) -> Remembered:
+        ledger = self.stores.ledger
+        newest = ledger.releases.newest(capability.name)
+        if newest is None:
+            return Remembered()
+        cached = self.last_known.load(capability.name)
+        if cached.newest == newest:
+            return cached
+        previous = self._previous(capability, newest)
+        variants = [*newest.variants, *(previous.variants if previous else ())]
+        numbers = {one.model_version for one in variants if one.model_version is not None}
+        versions = tuple(ledger.versions.get(capability.name, number) for number in sorted(numbers))
+        return Remembered(newest, previous, versions)
+
+    def _previous(self, capability: Capability, newest: Release) -> Release | None:
+        """The release before, which had another champion."""
+        earlier = reversed(self.stores.ledger.releases.all(capability.name)[:-1])
+        return next((one for one in earlier if one.champion.name != newest.champion.name), None)
+
+    def _serving(
+        self,
+        capability: Capability,
+        known: Remembered,
+        guards: Mapping[GuardName, TextGuard],
+    ) -> Serving:
+        from gateway.serving import Serving
+
+        reasons: list[str] = []
+        variants = tuple(self._steps(capability, known, known.newest, reasons))
+        fallbacks = tuple(self._fallbacks(capability, known, reasons))
+        if known.newest is None:
+            reasons.append(f"nothing was released yet: opslayer run train_model {capability.name}")
+        plan = Plan(known.newest, variants, fallbacks)
+        panel = Panel.of(capability, guards)
+        return Serving(capability, plan, panel, "; ".join(reasons))
+
+    def _steps(
+        self, capability: Capability, known: Remembered, release: Release | None, why: list[str]
+    ) -> Iterator[Step]:
+        for variant in release.variants if release else ():
+            try:
+                answerer = self._answerer(capability, variant, known.versions)
+                yield Step(variant.name, answerer, variant.pool is not None)
+            except OpslayerError as error:
+                why.append(f"{variant.name}: {error}")
+
+    def _fallbacks(
+        self, capability: Capability, known: Remembered, why: list[str]
+    ) -> Iterator[Step]:
+        for step in capability.fallback:
+            if isinstance(step, RuleFallback):
+                yield Step(CONSTANT, RuleAnswerer(capability, step.rule.constant))
+            elif isinstance(step, PoolFallback):
+                variant = Variant(name=step.pool, pool=step.pool)
+                yield Step(step.pool, self._pool(capability, variant), pool=True)
+            elif known.previous is not None:
+                # What stands in may be missing without the champion being any less ready.
+                yield from self._steps(capability, known, known.previous, [])
+
+    def _answerer(
+        self, capability: Capability, variant: Variant, versions: Sequence[Version]
+    ) -> Answerer:
+        if variant.pool is not None:
+            return self._pool(capability, variant)
+        if variant.model_version is None:
+            rule = next((one for one in capability.fallback if isinstance(one, RuleFallback)), None)
+            if rule is None:
+                raise NotFound("it is the fixed rule, and the file has none")
+            return RuleAnswerer(capability, rule.rule.constant)
+        version = next((one for one in versions if one.version == variant.model_version), None)
+        if version is None:
+            raise NotFound(f"the ledger has no version {variant.model_version}")
+        if capability.kind is Kind.IMAGE:
+            return ImageAnswerer(capability, self._load(capability, version))
+        return ModelAnswerer(capability, self._batcher(capability, version))
+
+    def _pool(self, capability: Capability, variant: Variant) -> Answerer:
+        assert variant.pool is not None
+        return self.upstreams.pool(capability, variant.pool, self._renderer(capability, variant))
+
+    def _renderer(self, capability: Capability, variant: Variant) -> Renderer | None:
+        if variant.prompt is None or variant.prompt_version is None:
+            return None
+        template = self.stores.prompts.load(capability.name, variant.prompt, variant.prompt_version)
+        declared = {prompt.name: prompt.defaults for prompt in capability.prompts}
+        return Renderer(template, declared.get(variant.prompt, {}))

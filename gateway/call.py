@@ -1,0 +1,104 @@
+"""One HTTP call: what came in, and the one reply that goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from gateway.body import read_body
+from gateway.exchange import Caller
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+BODY = 4 * 2**20
+"""Bytes of a request's body at most; a conversation of a million tokens is about as long."""
+WITHIN = 30.0
+"""Seconds in which a body has to arrive."""
+JSON = b"application/json"
+
+encode = msgspec.json.Encoder().encode
+
+
+class HttpError(Exception):
+    """A call that gets an error: its status, a short code, a sentence, and when to come again."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        headers: Headers = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+        self.headers = tuple(headers)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call on its way through the gateway."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    caller: Caller = field(default_factory=Caller)
+    params: dict[str, str] = field(default_factory=dict)
+    """What stood in the places of the route's path."""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    status: int = 0
+    """Of the reply, once it has begun."""
+    over: bool = False
+    """Whether the last of the reply is on its way: who leaves now leaves nothing undone."""
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value, by its lower-case name; one that is no Latin-1 text can't occur."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    async def body(self, limit: int = BODY) -> bytes:
+        """The whole body; raises `BodyError` where it is too long, too slow, or broken off."""
+        return await read_body(self.receive, limit, WITHIN)
+
+    async def reply(
+        self, status: int, body: bytes, headers: Headers = (), kind: bytes = JSON
+    ) -> None:
+        """Send the whole reply."""
+        await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))], kind)
+        self.over = True
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def begin(self, status: int, headers: Headers = (), kind: bytes = JSON) -> None:
+        """Send status and headers; `piece` sends what follows, `end` the last of it."""
+        self.status = status
+        await self.send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", kind),
+                    (b"x-content-type-options", b"nosniff"),
+                    *headers,
+                ],
+            }
+        )
+
+    async def piece(self, body: bytes) -> None:
+        """Send a part of a reply that was begun."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """Send the last part."""
+        self.over = True
+        await self.send({"type": "http.response.body", "body": body})

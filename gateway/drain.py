@@ -1,0 +1,53 @@
+"""`python -m gateway.drain`: carries what the gateway's workers wrote into the interaction log."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from opslayer.errors import StoreError
+from opslayer.settings import Settings
+from opslayer.stores import Stores
+from opslayer.stores.journal import drain
+
+EVERY = 0.5
+"""Seconds between two rounds."""
+PATIENCE = 5.0
+"""Seconds to the next try while the database is away."""
+
+
+def run(stores: Stores, wait: Callable[[float], bool], tell: Callable[[str], None]) -> None:
+    """Drain round after round until `wait`, given seconds, says that it is time to stop; then
+    once more."""
+    away = ""
+    stopping = False
+    while not stopping:
+        try:
+            drain(stores.journal, stores.events)
+            stores.events.adopt()
+            if away:
+                tell("the interaction log answers again")
+            away = ""
+        except StoreError as error:
+            if not away:
+                tell(f"nothing is lost, and it is tried again: {error}")
+            away = str(error)
+        stopping = wait(PATIENCE if away else EVERY)
+    try:
+        drain(stores.journal, stores.events)
+    except StoreError as error:
+        tell(f"what is in the journal is carried on at the next start: {error}")
+
+
+def main() -> None:
+    """Drain until SIGTERM or SIGINT."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    run(Stores.at(Settings()), stopped.wait, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+if __name__ == "__main__":
+    main()

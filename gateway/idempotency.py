@@ -1,0 +1,152 @@
+"""One answer for one idempotency key, whichever worker gets it and however often it comes.
+
+A key is claimed in the ledger, with the id that its interaction will have, before anything is asked
+for. The interaction in the log is the outcome: a claim whose interaction is there was answered; one
+without it is under way, or was cut off when its worker died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from gateway.call import HttpError
+from opslayer.records import Interaction, Status
+from opslayer.stores import Stores
+from opslayer.stores.journal import drain
+from opslayer.stores.ledger.idempotency import Claim, Wanted
+
+RECENT = 4096
+"""Interactions of keyed calls that a worker remembers, so that a quick repeat reads no store."""
+LOOK = 0.05
+"""Seconds between two looks for an answer that another worker is about to give."""
+AGAIN = (Status.FAILED, Status.ABANDONED)
+"""Outcomes that are no answer: a repeat is a new try."""
+
+
+def body_digest(path: str, subject: str | None, body: bytes) -> str:
+    """What has to be equal for two calls to be the same call."""
+    words = blake2b(path.encode(), digest_size=16)
+    words.update(b"\x1f" + (subject or "").encode() + b"\x1f" + body)
+    return words.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a call with a key is to do."""
+
+    id: str
+    """Of its interaction; of a call with several rows that of the first."""
+    mine: bool
+    """Whether to ask for an answer; else there is one, or there will be."""
+    claim: Claim
+
+
+@dataclass(slots=True)
+class Once:
+    """The idempotency keys of one worker's calls."""
+
+    stores: Stores
+    owner: str
+    """This worker's name: that of its journal's writer."""
+    _waiting: list[tuple[Wanted, asyncio.Future[Claim]]] = field(default_factory=list)
+    _flusher: asyncio.Task[None] | None = None
+    _going: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    _recent: OrderedDict[str, Interaction] = field(default_factory=OrderedDict)
+
+    async def claim(self, wanted: Wanted) -> Turn:
+        """Claim a key durably; many claims share one commit.
+
+        Raises HttpError 422 where the key came with another body before, StoreError where the
+        ledger is away: without it nobody can promise that a call is made once.
+        """
+        future: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, future))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        claim = await future
+        if claim.conflict:
+            raise HttpError(
+                422,
+                "idempotency_key_reused",
+                "Idempotency-Key: it came with another request before; use a new one",
+            )
+        return Turn(claim.interaction_id, claim.new, claim)
+
+    @contextmanager
+    def going(self, turn: Turn) -> Iterator[None]:
+        """While this worker answers a key, its repeats here wait for the end of the block."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._going[turn.id] = future
+        try:
+            yield
+        finally:
+            del self._going[turn.id]
+            future.set_result(None)
+
+    def remember(self, interaction: Interaction) -> None:
+        """Keep an interaction of a keyed call at hand."""
+        self._recent[interaction.id] = interaction
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+
+    async def first(self, turn: Turn, ids: Sequence[str], deadline: float) -> list[Interaction]:
+        """The interactions of the first call, once they are there; empty where they never will be.
+
+        Raises HttpError 409 where the deadline passes while the first call is still under way.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            going = self._going.get(turn.id)
+            if going is not None:
+                await asyncio.wait([going], timeout=max(0.0, deadline - loop.time()))
+            alive = turn.claim.owner != self.owner and self._alive(turn.claim.owner)
+            found = await self._find(ids)
+            if found or not (alive or turn.id in self._going):
+                return found
+            if loop.time() > deadline:
+                raise HttpError(
+                    409, "in_progress", "the first call with this key is under way", retry_after=1
+                )
+            await asyncio.sleep(LOOK)
+
+    async def retake(self, turn: Turn, id: str) -> bool:
+        """Take a key again whose call came to no answer; False where another call was quicker."""
+        door = self.stores.ledger.idempotency
+        return await asyncio.to_thread(door.retake, turn.claim, id, self.owner)
+
+    async def _find(self, ids: Sequence[str]) -> list[Interaction]:
+        at_hand = [self._recent[id] for id in ids if id in self._recent]
+        if len(at_hand) == len(ids):
+            return at_hand
+        return await asyncio.to_thread(self._from_log, ids)
+
+    def _from_log(self, ids: Sequence[str]) -> list[Interaction]:
+        drain(self.stores.journal, self.stores.events)
+        found = self.stores.events.interactions(ids)
+        return found if len(found) == len(ids) else []
+
+    def _alive(self, owner: str) -> bool:
+        return self.stores.journal.is_written(owner)
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                claims = await asyncio.to_thread(
+                    self.stores.ledger.idempotency.claim_many,
+                    [one for one, _ in batch],
+                    self.owner,
+                )
+            except Exception as error:  # every caller of the batch hears of it
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), claim in zip(batch, claims, strict=True):
+                if not future.done():
+                    future.set_result(claim)

@@ -1,0 +1,46 @@
+"""Interaction ids that say, to us alone, which capability answered which tenant.
+
+Feedback names nothing but an id, and may come before the interaction has reached the database. The
+mark at the id's end tells whose it is without a look into any store, and nobody else can make one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from hmac import compare_digest
+
+from uuid_utils import uuid7
+
+MARK = 12
+"""Hex digits of the mark: 48 bits."""
+LENGTH = 32 + MARK
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Makes and reads ids with the installation's secret."""
+
+    secret: bytes
+
+    def new(self, capability: str, tenant: str) -> str:
+        """A new id; later ones sort after earlier ones."""
+        return uuid7().hex + self._mark(capability, tenant)
+
+    def nth(self, id: str, place: int) -> str:
+        """The id of a later row of the call whose first row has this id."""
+        if not place:
+            return id
+        return f"{(int(id[:32], 16) + place) % 2**128:032x}{id[32:]}"
+
+    def capability(self, id: str, tenant: str, names: Iterable[str]) -> str | None:
+        """Which of the capabilities the id was made for, for this tenant; None for none."""
+        if len(id) != LENGTH or not id.isascii():
+            return None
+        mark = id[-MARK:]
+        return next((one for one in names if compare_digest(mark, self._mark(one, tenant))), None)
+
+    def _mark(self, capability: str, tenant: str) -> str:
+        words = f"{capability}\x1f{tenant}".encode()
+        return blake2b(words, key=self.secret[:64], digest_size=MARK // 2).hexdigest()

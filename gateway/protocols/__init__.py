@@ -1,0 +1,1 @@
+"""The conventions in which applications speak to the gateway, one per file."""

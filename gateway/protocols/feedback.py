@@ -1,0 +1,215 @@
+"""What is said later about an answer, and what there is to know about one.
+
+Feedback is accepted once it is durable. It may be late, repeated, out of order, or about an
+interaction that has not arrived yet: then it is kept aside and joined when that comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.body import parse_json
+from gateway.call import Call, HttpError, encode
+from opslayer.errors import NotFound, Problem
+from opslayer.records import Feedback, FeedbackKind, Interaction
+from opslayer.stores.journal import Entry, drain
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+ITEMS = 1_000
+"""Statements in one call, at most."""
+FIELDS = ("interaction_id", "kind", "value", "event_time", "idempotency_key", "capability")
+UNKNOWN = ""
+"""The capability of feedback whose interaction has not arrived."""
+
+
+async def give(gateway: Gateway, call: Call) -> None:
+    """POST /v1/feedback: one statement, or a list of them; all are taken, or none."""
+    body = parse_json(await call.body())
+    items = body if isinstance(body, list) else [body]
+    if not 1 <= len(items) <= ITEMS:
+        raise HttpError(400, "invalid_request", f"write 1 to {ITEMS} statements, as objects")
+    records = await Reading(gateway, call.caller.tenant, call.caller.key).records(items)
+    entries = [Entry("feedback", one.id, one.capability, one.model_dump_json()) for one in records]
+    await gateway.answering.capture.write(*entries)
+    gateway.metrics.feedback(records)
+    accepted = [{"id": one.id, "interaction_id": one.interaction_id} for one in records]
+    await call.reply(200, encode({"accepted": len(records), "feedback": accepted}))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Reads the statements of one caller."""
+
+    gateway: Gateway
+    tenant: str
+    key: str | None
+
+    async def records(self, items: Sequence[Any]) -> list[Feedback]:
+        """The statements as records; raises HttpError with everything wrong with any of them."""
+        problems = [
+            f"[{place}]: write an object with {', '.join(FIELDS[:3])}"
+            for place, item in enumerate(items)
+            if not isinstance(item, dict)
+        ]
+        if problems:
+            raise HttpError(400, "invalid_request", "; ".join(problems))
+        homes = await self._homes(items)
+        return await asyncio.to_thread(self._read, items, homes)
+
+    async def _homes(self, items: Sequence[dict[str, Any]]) -> list[str | None]:
+        """The capability of each statement; None where only the interaction can tell, later."""
+        names = self.gateway.board.names
+        ids = self.gateway.ids
+        homes: list[str | None] = []
+        unsure: list[str] = []
+        for item in items:
+            asked = item.get("interaction_id")
+            home = ids.capability(asked, self.tenant, names) if isinstance(asked, str) else None
+            homes.append(home or item.get("capability"))
+            if home is None and isinstance(asked, str):
+                unsure.append(asked)
+        if unsure:
+            there = await asyncio.to_thread(self._logged, unsure)
+            homes = [
+                there.get(str(item.get("interaction_id")), home)
+                for item, home in zip(items, homes, strict=True)
+            ]
+        return homes
+
+    def _logged(self, ids: Sequence[str]) -> dict[str, str]:
+        stores = self.gateway.stores
+        drain(stores.journal, stores.events)
+        found = stores.events.interactions([id[:64] for id in ids])
+        return {one.id: one.capability for one in found if one.tenant == self.tenant}
+
+    def _read(self, items: Sequence[dict[str, Any]], homes: Sequence[str | None]) -> list[Feedback]:
+        from opslayer.sources.feedback import Portion, Said
+        from opslayer.sources.said import FeedbackFile, Reader
+
+        now = datetime.now(UTC)
+        unknown = sorted({name for item in items for name in item if name not in FIELDS})
+        if unknown:
+            there = ", ".join(FIELDS)
+            raise HttpError(
+                400, "invalid_request", f"{', '.join(unknown)}: not known; there are {there}"
+            )
+        reader = Reader(FeedbackFile(Path("feedback"), self._capability), now)
+        said = [
+            Said(place, self._fields(item, home))
+            for place, (item, home) in enumerate(zip(items, homes, strict=True))
+            if home is not None
+        ]
+        read = iter(reader.records(Portion(said, (), as_text=False)))
+        records: list[Feedback] = []
+        problems: list[str] = []
+        for place, (item, home) in enumerate(zip(items, homes, strict=True)):
+            one = next(read) if home is not None else self._aside(place, item, now)
+            if isinstance(one, Feedback):
+                by = f"key {self.key}" if self.key else "application"
+                records.append(one.model_copy(update={"tenant": self.tenant, "by": by}))
+            else:
+                problems += [f"[{fault.line}].{fault.field}: {fault.message}" for fault in one]
+        if problems:
+            raise HttpError(400, "invalid_request", "; ".join(problems))
+        return records
+
+    def _capability(self, name: str) -> Any:
+        try:
+            return self.gateway.board.get(name).capability
+        except HttpError as error:
+            raise NotFound(error.message) from None
+
+    def _fields(self, item: dict[str, Any], home: str) -> dict[str, Any]:
+        fields = {name: value for name, value in item.items() if value not in (None, "")}
+        fields["capability"] = home
+        if isinstance(fields.get("idempotency_key"), str):
+            fields["idempotency_key"] = self._scoped(fields["idempotency_key"])
+        return fields
+
+    def _scoped(self, key: str) -> str:
+        """A caller's key, so that no other tenant's is the same."""
+        return blake2b(f"{self.tenant}\x1f{key}".encode(), digest_size=16).hexdigest()
+
+    def _aside(self, place: int, item: dict[str, Any], now: datetime) -> Feedback | list[Problem]:
+        """A statement whose interaction, and so whose capability, is not known yet."""
+        asked, kind, value = (item.get(name) for name in FIELDS[:3])
+        faults = []
+        if not isinstance(asked, str) or not 1 <= len(asked) <= 64 or not asked.isprintable():
+            faults.append(("interaction_id", "write the id that came with the answer"))
+        if kind not in list(FeedbackKind):
+            faults.append(("kind", f"write one of {', '.join(FeedbackKind)}"))
+        if not isinstance(value, str | int | float | bool) and value is not None:
+            faults.append(("value", "write a text, a number, true or false"))
+        if item.get("event_time") is not None:
+            faults.append(("event_time", "leave it out until the interaction is known"))
+        if faults:
+            return [Problem("feedback", place, name, said) for name, said in faults]
+        key = item.get("idempotency_key")
+        content = self._scoped(str(key) if key else "\x1f".join(map(repr, (asked, kind, value))))
+        return Feedback(
+            id=content,
+            capability=UNKNOWN,
+            interaction_id=str(asked),
+            kind=FeedbackKind(kind),
+            value=value,
+            event_time=now,
+            known_time=now,
+        )
+
+
+async def interaction(gateway: Gateway, call: Call) -> None:
+    """GET /v1/interactions/{id}: what answered, why, and from which data."""
+    found = await asyncio.to_thread(_find, gateway, call.caller.tenant, call.params["id"])
+    if found is None:
+        raise HttpError(404, "not_found", "there is no such interaction of yours")
+    await call.reply(200, encode(found))
+
+
+def _find(gateway: Gateway, tenant: str, id: str) -> dict[str, Any] | None:
+    stores = gateway.stores
+    drain(stores.journal, stores.events)
+    there = stores.events.interactions([id[:64]])
+    if not there or there[0].tenant != tenant:
+        return None
+    one = there[0]
+    return {
+        **one.model_dump(mode="json"),
+        "why": _why(gateway, one),
+        "feedback": [said.model_dump(mode="json") for said in stores.events.about(one.id)],
+    }
+
+
+def _why(gateway: Gateway, one: Interaction) -> dict[str, Any]:
+    """The release that chose the variant, and what its model was trained on."""
+    ledger = gateway.stores.ledger
+    if not one.release:
+        return {"release": None, "reason": "nothing was released yet"}
+    release = ledger.releases.get(one.capability, one.release)
+    why: dict[str, Any] = {
+        "release": release.number,
+        "by": release.by,
+        "at": release.at.isoformat(),
+        "reason": release.reason,
+        "evidence": list(release.evidence),
+    }
+    variant = next((each for each in release.variants if each.name == one.variant), None)
+    if variant is not None and variant.model_version is not None:
+        version = ledger.versions.get(one.capability, variant.model_version)
+        why["model"] = {
+            "version": version.version,
+            "snapshot": version.snapshot,
+            "trained_at": version.trained_at.isoformat(),
+            "metrics": version.metrics,
+            "run_id": version.run_id,
+        }
+    if variant is not None and variant.prompt is not None:
+        why["prompt"] = {"name": variant.prompt, "version": variant.prompt_version}
+    return why
