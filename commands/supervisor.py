@@ -14,6 +14,9 @@ from pathlib import Path
 PATIENCE = 10.0
 """Seconds a service gets to stop by itself."""
 
+LIVED = 3.0
+"""Seconds after which a service that dies is started again at once."""
+
 LONGEST_PAUSE = 30.0
 """Seconds between two starts of a service that dies at once, at most."""
 
@@ -28,6 +31,10 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
     """Where it answers once it is ready; empty for one that answers nobody."""
+    passes: Sequence[int] = ()
+    """Open files that it is handed."""
+    logs_to_stderr: bool = False
+    """Whether it is heard on our own standard error, and not in a file."""
 
 
 @dataclass
@@ -38,27 +45,33 @@ class Running:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    started: float = 0.0
     next_start: float = 0.0
 
     def start(self) -> None:
         """Start the process in a group of its own, its output appended to its log."""
         with self.log.open("ab") as log:
+            heard = None if self.service.logs_to_stderr else log
             self.process = subprocess.Popen(  # noqa: S603 - our own commands
                 self.service.command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.DEVNULL if heard is None else heard,
+                stderr=None if heard is None else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.service.environment},
+                pass_fds=self.service.passes,
                 start_new_session=True,
             )
         self.starts += 1
+        self.started = time.monotonic()
 
     def tend(self, now: float, tell: Callable[[str], None]) -> None:
         """Start it if it is not running and its pause is over."""
         if self.process is not None and self.process.poll() is None:
             return
         if self.process is not None and self.next_start <= 0:
-            pause = min(LONGEST_PAUSE, 2.0 ** min(self.starts - 1, 5))
+            if now - self.started > LIVED:
+                self.starts = 0  # what has lived that long does not die at every start
+            pause = 0.0 if not self.starts else min(LONGEST_PAUSE, 2.0 ** min(self.starts - 1, 5))
             code = self.process.returncode
             tell(f"{self.service.name} ended with {code}; again in {pause:g} s (log: {self.log})")
             self.next_start = now + pause

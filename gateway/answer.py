@@ -7,22 +7,29 @@ first byte, and its end before the closing event.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.call import HttpError
 from gateway.exchange import Failure, FailureKind, Question, Said
-from gateway.guarding import Guarding
 from gateway.journal import Capture
 from gateway.route import Plan, Step
-from opslayer.guards.holdback import Blocked
+from opslayer.guards.looked import Blocked
 from opslayer.records import Attempt, Interaction, Start, Status, Usage
 from opslayer.stores.journal import Entry
 
+if TYPE_CHECKING:
+    from gateway.guarding import Guarding
+
+log = logging.getLogger("opslayer.gateway")
+
 NOBODY = "none"
 """The variant of an interaction that nothing answered."""
+SERVED = (Status.ANSWERED, Status.INCOMPLETE)
+"""How an interaction ends in which something was said after a fallback."""
 WITHHELD = "The answer was withheld: it broke this service's rules for content."
 
 
@@ -32,7 +39,7 @@ class Answered:
 
     interaction: Interaction
     finish: str
-    restored: dict[str, object]
+    restored: dict[str, Any]
     """The output with the caller's own values back in place of their masks."""
 
 
@@ -97,9 +104,10 @@ class Trail:
         took = (perf_counter() - self.begun) * 1000
         return Attempt(variant=self.variant, outcome=outcome, latency_ms=round(took, 3))
 
-    def interaction(self, status: Status, output: dict[str, object], usage: Usage) -> Interaction:
+    def interaction(self, status: Status, output: dict[str, Any], usage: Usage) -> Interaction:
         """The record of it all."""
         question = self.question
+        question.cost = sum(attempt.cost for attempt in self.attempts)
         return Interaction(
             id=question.id,
             capability=question.capability.name,
@@ -111,10 +119,10 @@ class Trail:
             release=self.release,
             guards=tuple(self.guarding.lines),
             latency_ms=round((perf_counter() - self.begun) * 1000, 3),
-            cost=sum(attempt.cost for attempt in self.attempts),
+            cost=question.cost,
             tenant=question.caller.tenant,
             status=status,
-            fallback=self.fallback,
+            fallback=self.fallback if status in SERVED else None,
             attempts=tuple(self.attempts),
             usage=usage,
             stream=question.stream,
@@ -155,7 +163,7 @@ class Answering:
                 trail.step = step
                 try:
                     said = await step.answerer.say(question)
-                    guarding.check(question, said)
+                    guarding.check(said)
                 except Failure as failure:
                     trail.failed(failure)
                     if not failure.kind.falls_back:
@@ -233,21 +241,27 @@ class Answering:
         """The caller has gone: keep what happened, without anybody to wait for it."""
         trail.attempts.append(trail._attempt(FailureKind.CANCELLED.value))
         status = Status.ABANDONED if sent is None else Status.INCOMPLETE
-        output: dict[str, object] = {} if sent is None else {"reply": sent}
+        output: dict[str, Any] = {} if sent is None else {"reply": sent}
         interaction = trail.interaction(status, output, Usage())
-        task = asyncio.ensure_future(self.keep(interaction))
-        LEFT.add(task)
-        task.add_done_callback(_left)
+        later(self.keep(interaction))
 
 
-LEFT: set[asyncio.Future[None]] = set()
-"""Writes that nobody waits for: the loop itself holds tasks only weakly."""
+LATER: set[asyncio.Future[None]] = set()
+"""What nobody waits for: the loop itself holds tasks only weakly."""
 
 
-def _left(task: asyncio.Future[None]) -> None:
-    LEFT.discard(task)
-    if not task.cancelled():
-        task.exception()  # the store is away, and so is the caller: there is nobody to tell
+def later(work: Coroutine[Any, Any, None]) -> None:
+    """Let work go on when its caller has gone."""
+    task = asyncio.ensure_future(work)
+    LATER.add(task)
+    task.add_done_callback(_done)
+
+
+def _done(task: asyncio.Future[None]) -> None:
+    LATER.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # A store is away, and so is the caller: the log is all that can hear of it.
+        log.warning("left undone: %s", type(error).__name__)
 
 
 @dataclass(slots=True)
@@ -272,9 +286,7 @@ class Flow:
                 else:
                     await self._send(hold.feed(piece))
             assert said is not None, "a stream ends with the whole answer"
-            rest = hold.end()
-            self.trail.guarding.check_reply(self.trail.question, said, self.sent + rest)
-            await self._send(rest)
+            await self._send(hold.end())
         except Blocked:
             await self._withhold(said)
             return
@@ -318,7 +330,7 @@ class Flow:
             self.trail.said(said)
         else:
             self.trail.attempts.append(self.trail._attempt(FailureKind.REFUSED.value))
-        output: dict[str, object] = {"reply": self.sent} if self.sent else {}
+        output: dict[str, Any] = {"reply": self.sent} if self.sent else {}
         interaction = self.trail.interaction(Status.REFUSED, output, usage)
         await self.answering.keep(interaction)
         await self.listener.end(Answered(interaction, "content_filter", output))

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.access import Access, Denied
+from gateway import logs
+from gateway.access import Access, Denied, Limits, Purse
 from gateway.admission import Admission
-from gateway.answer import Answered, Answering
+from gateway.answer import Answered, Answering, Trail, headers_of, later
 from gateway.body import BodyError
 from gateway.call import Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
-from gateway.exchange import Question
-from gateway.guarding import Guarding
+from gateway.exchange import Failure, Question
+from gateway.guarding import Guarding, refusal
 from gateway.idempotency import Once, Turn, body_digest
 from gateway.ids import Ids
 from gateway.journal import Capture, Overloaded
@@ -30,9 +31,11 @@ from gateway.protocols.openai import Chat, Images
 from gateway.route import Plan
 from gateway.routes import Needs, Route, Routes, Shape
 from gateway.serving import Board, Serving
+from gateway.spending import worst_cost
 from gateway.table import table
 from opslayer.errors import StoreError
-from opslayer.records import Interaction, Role
+from opslayer.guards.looked import Blocked
+from opslayer.records import Interaction, Role, Status, Usage
 from opslayer.stores import Stores
 from opslayer.stores.ledger.idempotency import Wanted
 from opslayer.stores.secret import subject_hash
@@ -56,6 +59,8 @@ class Parts:
     access: Access
     admission: Admission
     capture: Capture
+    limits: Limits
+    purse: Purse
     once: Once
     metrics: Metrics
 
@@ -73,15 +78,20 @@ class Gateway:
 
     async def start(self) -> None:
         """Read keys and releases, and load what serves."""
+        self.admission.start()
+        self.parts.purse.start()
         await self.access.start()
         await self.board.start()
 
     async def stop(self) -> None:
         """Follow no more news, and make durable what is still to be written."""
+        self.admission.stop()
         await self.board.stop()
         await self.access.stop()
+        await self.parts.purse.stop()
         await self.board.builder.close()
         await self.parts.capture.close()
+        self.parts.limits.close()
 
     def waiting(self) -> list[str]:
         """Why a call would not be answered now; empty where it would."""
@@ -91,7 +101,12 @@ class Gateway:
 
     def faults(self) -> list[str]:
         """What is not well although calls are answered."""
-        return [f"{place}: {said}" for place, said in self.board.faults.items()]
+        found = [f"{place}: {said}" for place, said in self.board.faults.items()]
+        if self.access.fault:
+            found.append(f"keys: {self.access.fault}")
+        if self.parts.capture.failure:
+            found.append(f"capture: {self.parts.capture.failure}")
+        return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -103,7 +118,7 @@ class Gateway:
         shape = route.errors if route else shape_of(scope["path"])
         try:
             if found is None or route is None:
-                raise absent(scope["path"], found[0] if found else None)
+                raise absent(found[0] if found else None)
             call.params = found[1]
             await self._admit(call, route)
         except Exception as error:  # the door: whatever happens, the caller gets an answer
@@ -112,21 +127,22 @@ class Gateway:
     async def _admit(self, call: Call, route: Route) -> None:
         """Let a call in, if it may come and there is room, to its route's handler."""
         if not route.sheds:
-            self._check(call, route)
+            await self._check(call, route)
             await route.handler(call)
             return
         with self.admission.enter():
-            self._check(call, route)
+            await self._check(call, route)
             if b"content-encoding" in call.headers:
                 raise HttpError(415, "unsupported_encoding", "send the body as it is, not packed")
             await route.handler(call)
 
-    def _check(self, call: Call, route: Route) -> None:
+    async def _check(self, call: Call, route: Route) -> None:
         if route.needs is Needs.PUBLIC:
             self.access.check_origin(call.headers)
             return
         role = route.needs if isinstance(route.needs, Role) else None
-        call.caller = self.access.check(call.headers, role)
+        call.caller = await self.access.admit(call.headers, role)
+        self.parts.limits.take(self.access.terms(call.caller))
 
     async def _refuse(self, call: Call, shape: Shape, error: Exception) -> None:
         if call.status:  # the reply has begun: it can only be broken off
@@ -144,7 +160,10 @@ class Gateway:
         guarding = Guarding.of(serving)
         question = self.question(call, serving, ask.user)
         question.stream, question.options = ask.stream, ask.options
-        question.input = await guarding.ask(ask.body, question, self.answering)
+        try:
+            question.input = ask.input(guarding)
+        except Blocked as blocked:
+            raise await self._blocked(question, guarding, serving.plan, blocked) from None
         turn = await self._turn(call, question, raw)
         if turn is None or turn.mine:
             with self.once.going(turn) if turn else nullcontext():
@@ -160,11 +179,17 @@ class Gateway:
     async def _answer(
         self, call: Call, plan: Plan, guarding: Guarding, question: Question, ask: Ask
     ) -> None:
-        with leaving(call, plan.waits):
-            if isinstance(ask, Chat) and question.stream:
-                await self.answering.stream(question, plan, guarding, ask)
-            else:
-                await ask.whole(await self.answering.answer(question, plan, guarding))
+        self.parts.capture.check()
+        terms = self.access.terms(call.caller)
+        hold = await self.parts.purse.hold(terms, worst_cost(question) if plan.waits else 0.0)
+        try:
+            with leaving(call, plan.waits):
+                if isinstance(ask, Chat) and question.stream:
+                    await self.answering.stream(question, plan, guarding, ask)
+                else:
+                    await ask.whole(await self.answering.answer(question, plan, guarding))
+        finally:
+            later(self.parts.purse.settle(hold, question.cost))
 
     async def predict(
         self, call: Call, serving: Serving, rows: Sequence[Mapping[str, Any]], raw: bytes
@@ -174,8 +199,11 @@ class Gateway:
         Raises HttpError 400 with everything that is wrong with any row, and nothing is answered.
         """
         guarding = Guarding.of(serving)
-        inputs = guarding.rows(rows)
         first = self.question(call, serving, None)
+        try:
+            inputs = guarding.rows(rows)
+        except Blocked as blocked:
+            raise await self._blocked(first, guarding, serving.plan, blocked) from None
         turn = await self._turn(call, first, raw)
         if turn is not None and not turn.mine:
             earlier = await self._earlier(first, turn, len(rows))
@@ -186,6 +214,7 @@ class Gateway:
             for place, given in enumerate(inputs)
         ]
         plan = serving.plan
+        self.parts.capture.check()
         with self.once.going(turn) if turn and turn.mine else nullcontext():
             if len(questions) == 1:
                 return [await self.answering.answer(questions[0], plan, guarding)]
@@ -236,8 +265,20 @@ class Gateway:
         ids = [self.ids.nth(turn.id, place) for place in range(rows)]
         return await self.once.first(turn, ids, question.deadline)
 
+    async def _blocked(
+        self, question: Question, guarding: Guarding, plan: Plan, blocked: Blocked
+    ) -> HttpError:
+        """Keep that a guard refused an input, which itself is not kept; what the caller hears."""
+        trail = Trail(question, plan, guarding)
+        interaction = trail.interaction(Status.REFUSED, {}, Usage())
+        await self.answering.keep(interaction)
+        error = refusal(blocked.looked)
+        error.headers = tuple(headers_of(interaction))
+        return error
+
     def _note(self, interaction: Interaction) -> None:
         self.metrics.interaction(interaction)
+        logs.line(interaction)
 
 
 @contextmanager
@@ -259,7 +300,7 @@ def leaving(call: Call, waits: bool) -> Iterator[None]:
         gone.cancel()
 
 
-def absent(path: str, methods: dict[str, Route] | None) -> HttpError:
+def absent(methods: dict[str, Route] | None) -> HttpError:
     """404 for no such path, 405 for one that takes other methods."""
     if methods is None:
         return HttpError(
@@ -275,16 +316,24 @@ def shape_of(path: str) -> Shape:
     return Shape.OPENAI if path.startswith("/v1/") else Shape.PROBLEM
 
 
-def as_http(error: Exception) -> HttpError | None:
+def as_http(error: Exception) -> HttpError | None:  # noqa: PLR0911 - one line for each kind
     """An error that the caller should read; None for one that nobody foresaw."""
     if isinstance(error, HttpError):
         return error
     if isinstance(error, BodyError):
         return HttpError(error.status, error.code, str(error))
     if isinstance(error, Denied):
-        return HttpError(error.status, error.code, str(error), retry_after=error.retry_after)
+        return HttpError(
+            error.status,
+            error.code,
+            str(error),
+            retry_after=error.retry_after,
+            headers=error.headers,
+        )
     if isinstance(error, Overloaded):
         return HttpError(503, "overloaded", str(error), retry_after=error.retry_after)
+    if isinstance(error, Failure):
+        return HttpError(error.status, error.kind.value, str(error), retry_after=error.retry_after)
     if isinstance(error, StoreError):
         return HttpError(503, "store_away", "a store does not answer; try again", retry_after=1)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.access import Access
+from gateway.access import Access, Limits, Purse
 from gateway.admission import Admission
 from gateway.app import Gateway, Parts
 from gateway.builder import Builder
@@ -16,9 +16,10 @@ from gateway.upstreams import Upstreams
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.secret import installation_secret
+from opslayer.stores.shelf import Shelf
 
 
-def assemble(settings: Settings, worker: str, workers: int = 1) -> Gateway:
+def assemble(settings: Settings, worker: str) -> Gateway:
     """The gateway of one worker of several. Nothing is opened before `Gateway.start`.
 
     `worker` names its journal's writer, which no other process uses. Raises StoreError where the
@@ -27,7 +28,8 @@ def assemble(settings: Settings, worker: str, workers: int = 1) -> Gateway:
     stores = Stores.at(settings)
     secret = installation_secret(settings)
     cache = settings.root / "gateway"
-    capture = Capture(stores.journal.writer(worker))
+    metrics = Metrics()
+    capture = Capture(stores.journal.writer(worker), metrics.committed)
     return Gateway(
         Parts(
             stores=stores,
@@ -38,12 +40,15 @@ def assemble(settings: Settings, worker: str, workers: int = 1) -> Gateway:
                     stores=stores,
                     upstreams=Upstreams(),
                     last_known=LastKnown(cache / "serving", secret),
+                    shelf=Shelf(cache / "models", stores.models),
                 )
             ),
             access=Access(stores.ledger.keys, settings, secret, cache / "keys"),
             admission=Admission(),
             capture=capture,
+            limits=Limits(cache / "limits"),
+            purse=Purse(stores.ledger.keys),
             once=Once(stores, worker),
-            metrics=Metrics(),
+            metrics=metrics,
         )
     )

@@ -15,6 +15,7 @@ from gateway.last_known import LastKnown, Remembered
 from gateway.predict import Batcher
 from gateway.prompts import Renderer
 from gateway.route import Plan, Step
+from gateway.trained_guards import make_guard
 from gateway.upstreams import Upstreams
 from opslayer.capability import Capability, GuardName, Kind, PoolFallback, RuleFallback
 from opslayer.errors import NotFound, OpslayerError, StoreError
@@ -22,9 +23,13 @@ from opslayer.guards.looked import TextGuard
 from opslayer.guards.panel import Panel
 from opslayer.records import Release, Variant, Version
 from opslayer.stores import Stores
+from opslayer.stores.shelf import Shelf
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from gateway.serving import Serving
+    from opslayer.learners.rows import RowModel
 
 CONSTANT = "constant"
 """The name of the fixed rule as a variant."""
@@ -50,9 +55,12 @@ class Builder:
     stores: Stores
     upstreams: Upstreams
     last_known: LastKnown
+    shelf: Shelf
+    batcher: Batcher = field(default_factory=Batcher)
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
     """By capability, what its serving was built from."""
-    _batchers: dict[tuple[str, int], Batcher] = field(default_factory=dict)
+    _pipelines: dict[tuple[str, int], Pipeline] = field(default_factory=dict)
+    _models: dict[tuple[str, int], RowModel] = field(default_factory=dict)
     _guards: dict[GuardName, tuple[int, TextGuard]] = field(default_factory=dict)
     """Each trained guard, and the model version it looks by."""
 
@@ -104,7 +112,7 @@ class Builder:
         variants = [*newest.variants, *(previous.variants if previous else ())]
         numbers = {one.model_version for one in variants if one.model_version is not None}
         versions = tuple(ledger.versions.get(capability.name, number) for number in sorted(numbers))
-        return Remembered(newest, previous, versions)
+        return Remembered(newest=newest, previous=previous, versions=versions)
 
     def _previous(self, capability: Capability, newest: Release) -> Release | None:
         """The release before, which had another champion."""
@@ -121,7 +129,7 @@ class Builder:
 
         reasons: list[str] = []
         variants = tuple(self._steps(capability, known, known.newest, reasons))
-        fallbacks = tuple(self._fallbacks(capability, known, reasons))
+        fallbacks = tuple(self._fallbacks(capability, known))
         if known.newest is None:
             reasons.append(f"nothing was released yet: opslayer run train_model {capability.name}")
         plan = Plan(known.newest, variants, fallbacks)
@@ -138,9 +146,7 @@ class Builder:
             except OpslayerError as error:
                 why.append(f"{variant.name}: {error}")
 
-    def _fallbacks(
-        self, capability: Capability, known: Remembered, why: list[str]
-    ) -> Iterator[Step]:
+    def _fallbacks(self, capability: Capability, known: Remembered) -> Iterator[Step]:
         for step in capability.fallback:
             if isinstance(step, RuleFallback):
                 yield Step(CONSTANT, RuleAnswerer(capability, step.rule.constant))
@@ -165,8 +171,62 @@ class Builder:
         if version is None:
             raise NotFound(f"the ledger has no version {variant.model_version}")
         if capability.kind is Kind.IMAGE:
-            return ImageAnswerer(capability, self._load(capability, version))
-        return ModelAnswerer(capability, self._batcher(capability, version))
+            return ImageAnswerer(capability, self._pipeline(capability, version))
+        return ModelAnswerer(capability, self._model(capability, version), self.batcher)
+
+    def _pipeline(self, capability: Capability, version: Version) -> Pipeline:
+        key = (capability.name, version.version)
+        if key not in self._pipelines:
+            assert capability.training is not None
+            self._pipelines[key] = self.shelf.load(version, capability.training.serialization)
+        return self._pipelines[key]
+
+    def _model(self, capability: Capability, version: Version) -> RowModel:
+        from opslayer.learners.rows import RowModel
+
+        key = (capability.name, version.version)
+        if key not in self._models:
+            self._models[key] = RowModel.of(self._pipeline(capability, version))
+        return self._models[key]
+
+    def _trained_guards(
+        self, capabilities: Sequence[Capability], known: Mapping[str, Remembered], news: News
+    ) -> dict[GuardName, tuple[int, TextGuard]]:
+        """The guards that look by a model, each by its own capability's champion."""
+        named = {capability.name: capability for capability in capabilities}
+        wanted = {
+            name
+            for capability in capabilities
+            for name in (*capability.guards.input, *capability.guards.output)
+            if name in GUARDS and GUARDS[name] in named
+        }
+        for name in sorted(wanted):
+            try:
+                self._guard(name, named[GUARDS[name]], known[GUARDS[name]])
+            except OpslayerError as error:
+                news.faults[f"guard {name}"] = str(error)
+        return {name: guard for name, guard in self._guards.items() if name in wanted}
+
+    def _guard(self, name: GuardName, capability: Capability, known: Remembered) -> None:
+        champion = known.newest.champion.model_version if known.newest else None
+        version = next((one for one in known.versions if one.version == champion), None)
+        if version is None or self._guards.get(name, (0,))[0] == version.version:
+            return
+        model = self._model(capability, version)
+        self._guards[name] = (version.version, make_guard(name, model, capability))
+
+    def _forget(self, known: Mapping[str, Remembered]) -> None:
+        """Let go of models that no release names any more."""
+        versions = [version for one in known.values() for version in one.versions]
+        used = {(version.capability, version.version) for version in versions}
+        for models in (self._pipelines, self._models):
+            for key in [key for key in models if key not in used]:
+                del models[key]
+
+    async def close(self) -> None:
+        """End the predicting thread, and close the upstreams' connections."""
+        await self.batcher.close()
+        await self.upstreams.close()
 
     def _pool(self, capability: Capability, variant: Variant) -> Answerer:
         assert variant.pool is not None

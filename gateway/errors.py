@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from math import ceil
 
 from gateway.call import Call, HttpError, encode
 from gateway.routes import Shape
@@ -25,7 +26,7 @@ async def reply_error(call: Call, error: HttpError, shape: Shape) -> None:
     """Answer with an error."""
     headers: list[tuple[bytes, bytes]] = list(error.headers)
     if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after))))
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="opslayer"'))
     if shape is Shape.OPENAI:

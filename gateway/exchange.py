@@ -40,6 +40,8 @@ class Question:
     stream: bool = False
     deadline: float = float("inf")
     """In the event loop's time."""
+    cost: float = 0.0
+    """What it has cost by now, failed attempts included."""
 
 
 @dataclass(slots=True)

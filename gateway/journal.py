@@ -24,7 +24,7 @@ PAUSE = 0.5
 """Seconds after a failed write in which nothing else is tried: the callers come again later."""
 
 
-class Overloaded(Exception):  # noqa: N818 - it says what is the case
+class Overloaded(Exception):
     """There is no room for another record, or the disk takes none; come again later."""
 
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
@@ -45,7 +45,7 @@ class Capture:
     """The online end of a writer. To be used in one event loop."""
 
     writer: Writer
-    committed: Callable[[int, float], None] = lambda records, seconds: None
+    committed: Callable[[int, float], None] = lambda _records, _seconds: None
     """Told of each commit: how many records, and how long it took."""
     failure: str = ""
     """Why the last write failed; empty where it did not."""

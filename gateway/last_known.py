@@ -5,15 +5,13 @@ The file is signed with the installation's secret: a release that somebody wrote
 
 from __future__ import annotations
 
-import hmac
-import os
+from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from pydantic import ValidationError
 
+from gateway.sealed import Sealed
 from opslayer.records import Record, Release, Version
 
 
@@ -45,29 +43,15 @@ class LastKnown:
         """Remember it, durably and as a whole. A disk that is full costs only the next cold start
         without a database, so nothing is raised."""
         self._read[capability] = known
-        text = known.model_dump_json().encode()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self.folder, delete=False) as file:
-                file.write(self._sign(capability, text) + b"\n" + text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(file.name, self._path(capability))
-        except OSError:
-            return
+        with suppress(OSError):
+            self._file(capability).write(known.model_dump_json().encode())
 
     def _from_disk(self, capability: str) -> Remembered:
         try:
-            signature, _, text = self._path(capability).read_bytes().partition(b"\n")
-            if not hmac.compare_digest(signature, self._sign(capability, text)):
-                return Remembered()
-            return Remembered.model_validate_json(text)
+            text = self._file(capability).read()
+            return Remembered() if text is None else Remembered.model_validate_json(text)
         except (OSError, ValidationError):
             return Remembered()
 
-    def _path(self, capability: str) -> Path:
-        return self.folder / f"{capability}.json"
-
-    def _sign(self, capability: str, text: bytes) -> bytes:
-        words = capability.encode() + b"\n" + text
-        return hmac.new(self.secret, words, sha256).hexdigest().encode()
+    def _file(self, capability: str) -> Sealed:
+        return Sealed(self.folder / f"{capability}.json", self.secret)

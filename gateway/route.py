@@ -27,7 +27,7 @@ class Step:
 class Unknown:
     """Stands for a pool that may have been asked already."""
 
-    async def say(self, question: Question) -> Said:
+    async def say(self, question: Question) -> Said:  # noqa: ARG002
         """Always raises Failure."""
         raise Failure(
             FailureKind.OUTCOME_UNKNOWN,

@@ -365,6 +365,7 @@ class PiiKind(StrEnum):
     IBAN = "iban"
     NATIONAL_ID = "national_id"
     NET_ADDRESS = "net_address"
+    URL = "url"
 
 
 class PiiRules(Section):

@@ -180,6 +180,15 @@ def test_a_claim_without_an_answer_is_taken_over_once(claims: Idempotency) -> No
     assert claims.claim(wanted("k", "fifth"), "worker-2").status == "begun"
 
 
+def test_a_claim_that_is_taken_over_under_its_old_id_is_taken_over_once(
+    claims: Idempotency,
+) -> None:
+    claims.claim(wanted("k"), "dead")
+    seen = claims.claim(wanted("k", "second"), "worker-1")
+    taken = [claims.retake(seen, seen.interaction_id, f"worker-{n}") for n in range(3)]
+    assert taken == [True, False, False]
+
+
 def test_a_refused_call_gives_its_key_back_and_an_answered_one_does_not(
     claims: Idempotency,
 ) -> None:

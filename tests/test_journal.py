@@ -19,7 +19,9 @@ from opslayer.stores.journal import Entry, Journal, drain, entries_in
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-records = st.builds(Entry, st.sampled_from(["interaction", "feedback", "start"]), names, names, texts)
+records = st.builds(
+    Entry, st.sampled_from(["interaction", "feedback", "start"]), names, names, texts
+)
 
 APPENDER = """
 import sys

@@ -93,9 +93,9 @@ class Purse:
         if account.budget is None or worst <= 0:
             return Hold(account, 0)
         if not math.isfinite(worst) or billionths(worst) > account.budget:
-            raise _spent(key, worst, "more than its whole budget")
+            raise _spent(key, worst, "its whole budget is")
         amount = billionths(worst)
-        if account.queue.locked() or account.balance < amount:
+        if account.balance < amount:
             async with account.queue:
                 while account.balance < amount:
                     await self._draw(key, account, amount)
@@ -136,7 +136,8 @@ class Purse:
         """Take an advance that may be enough for `amount`; raises Denied."""
         least, now = amount - account.balance, self.clock()
         if now - account.asked_at < SURE and least > account.left:
-            raise _spent(key, amount_of(amount), f"{amount_of(account.left):.6g} is left")
+            left = amount_of(account.left + account.balance)
+            raise _spent(key, amount_of(amount), f"{left:.6g} is left of its budget of")
         if now < self._away_until:
             raise _away(key)
         try:
@@ -190,12 +191,12 @@ class Purse:
             await self.tidy()
 
 
-def _spent(key: Key, worst: float, why: str) -> Denied:
+def _spent(key: Key, worst: float, room: str) -> Denied:
     return Denied(
         429,
         "insufficient_quota",
-        f"key {key.id}: this call may cost up to {worst:.6g}, and of its budget of "
-        f"{key.budget:.6g} {why}: ask for less (max_tokens), or use a key with a larger budget",
+        f"key {key.id}: this call may cost up to {worst:.6g}, and {room} {key.budget:.6g}: "
+        "ask for less (max_tokens), or use a key with a larger budget",
         retry_after=60,
         headers=NO_RETRY,
     )

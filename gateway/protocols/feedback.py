@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.body import parse_json
+from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
 from opslayer.errors import NotFound, Problem
 from opslayer.records import Feedback, FeedbackKind, Interaction
@@ -32,7 +32,7 @@ UNKNOWN = ""
 
 async def give(gateway: Gateway, call: Call) -> None:
     """POST /v1/feedback: one statement, or a list of them; all are taken, or none."""
-    body = parse_json(await call.body())
+    body = await read_json(await call.body())
     items = body if isinstance(body, list) else [body]
     if not 1 <= len(items) <= ITEMS:
         raise HttpError(400, "invalid_request", f"write 1 to {ITEMS} statements, as objects")
@@ -158,7 +158,7 @@ class Reading:
             id=content,
             capability=UNKNOWN,
             interaction_id=str(asked),
-            kind=FeedbackKind(kind),
+            kind=FeedbackKind(str(kind)),
             value=value,
             event_time=now,
             known_time=now,
@@ -183,7 +183,7 @@ def _find(gateway: Gateway, tenant: str, id: str) -> dict[str, Any] | None:
     return {
         **one.model_dump(mode="json"),
         "why": _why(gateway, one),
-        "feedback": [said.model_dump(mode="json") for said in stores.events.about(one.id)],
+        "feedback": [said.model_dump(mode="json") for said in stores.events.feedback_about(one)],
     }
 
 

@@ -43,4 +43,6 @@ async def ready(gateway: Gateway, call: Call) -> None:
 
 async def metrics(gateway: Gateway, call: Call) -> None:
     """GET /metrics."""
-    await call.reply(200, gateway.metrics.page(), kind=TEXT)
+    admission = gateway.admission
+    page = gateway.metrics.page(admission.under_way, admission.shed)
+    await call.reply(200, page, kind=TEXT)

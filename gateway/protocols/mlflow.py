@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.answer import Answered, headers_of
-from gateway.body import parse_json
+from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
 from gateway.protocols.v2 import ROWS, need_rows
 from opslayer.capability import Capability, Kind
@@ -23,7 +23,7 @@ async def invocations(gateway: Gateway, call: Call) -> None:
     serving = gateway.board.get(call.params["name"])
     need_rows(serving.capability)
     raw = await call.body()
-    rows = rows_of(serving.capability, parse_json(raw))
+    rows = rows_of(serving.capability, await read_json(raw))
     answers = await gateway.predict(call, serving, rows, raw)
     reply = {
         "predictions": [_prediction(serving.capability, one) for one in answers],

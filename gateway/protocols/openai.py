@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.answer import Answered, headers_of
-from gateway.body import parse_json
+from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
 from gateway.exchange import Failure
 from opslayer.capability import Kind
@@ -18,6 +18,7 @@ from opslayer.records import Interaction, Start, Usage
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+    from gateway.guarding import Guarding
     from gateway.serving import Serving
 
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -30,7 +31,7 @@ IMAGES = 10
 async def chat(gateway: Gateway, call: Call) -> None:
     """POST /v1/chat/completions."""
     raw = await call.body()
-    body = read(raw)
+    body = await read(raw)
     serving = serving_of(gateway, body, Kind.CHAT)
     if body.get("n", 1) != 1:
         raise HttpError(400, "unsupported_value", "n: write 1 or leave it out; one answer is given")
@@ -40,7 +41,7 @@ async def chat(gateway: Gateway, call: Call) -> None:
 async def images(gateway: Gateway, call: Call) -> None:
     """POST /v1/images/generations."""
     raw = await call.body()
-    body = read(raw)
+    body = await read(raw)
     serving = serving_of(gateway, body, Kind.IMAGE)
     problems = []
     count = body.get("n")
@@ -76,9 +77,9 @@ def card(serving: Serving) -> dict[str, Any]:
     }
 
 
-def read(raw: bytes) -> dict[str, Any]:
+async def read(raw: bytes) -> dict[str, Any]:
     """A body as an object; raises HttpError or BodyError."""
-    body = parse_json(raw)
+    body = await read_json(raw)
     if not isinstance(body, dict):
         raise HttpError(400, "invalid_type", "the body has to be a JSON object")
     for name, right, words in (("stream", bool, "true or false"), ("user", str, "a string")):
@@ -119,6 +120,10 @@ class Chat:
     def user(self) -> str | None:
         """For whom the answer is, where the body says so."""
         return self.body.get("user")
+
+    def input(self, guarding: Guarding) -> dict[str, Any]:
+        """What is asked, as guards left it; raises HttpError, and Blocked."""
+        return guarding.conversation(self.body.get("messages"))
 
     @property
     def stream(self) -> bool:
@@ -235,6 +240,10 @@ class Images:
         """For whom the answer is, where the body says so."""
         return self.body.get("user")
 
+    def input(self, guarding: Guarding) -> dict[str, Any]:
+        """What is asked, as guards left it; raises HttpError, and Blocked."""
+        return guarding.prompt(self.body.get("prompt"), self.body.get("n"))
+
     async def again(self, answered: Answered) -> None:
         """Reply with what the first call with this key was answered."""
         await self.whole(answered)
@@ -245,6 +254,6 @@ class Images:
         if answered.finish == "content_filter":
             said = str(answered.restored.get("reply") or "the pictures were withheld")
             raise HttpError(400, "content_filter", said, headers=headers_of(interaction))
-        pictures = [{"b64_json": one} for one in answered.restored["images"]]  # type: ignore[attr-defined]
+        pictures = [{"b64_json": one} for one in answered.restored["images"]]
         body = {"created": int(interaction.event_time.timestamp()), "data": pictures}
         await self.call.reply(200, encode(body), headers_of(interaction))

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
-    "color:#1b1f24}h2{font:600 15px ui-monospace,monospace;margin:2rem 0 .2rem;border-top:1px solid"
-    " #d8dee4;padding-top:1rem}b{background:#0b5cad;color:#fff;padding:.1rem .4rem;border-radius:3px"
-    ";margin-right:.5rem}pre{background:#f6f8fa;padding:.7rem;overflow:auto;font-size:13px}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "h2{font:600 15px ui-monospace,monospace;margin:2rem 0 .2rem;border-top:1px solid #d8dee4;"
+    "padding-top:1rem}b{background:#0b5cad;color:#fff;padding:.1rem .4rem;border-radius:3px;"
+    "margin-right:.5rem}pre{background:#f6f8fa;padding:.7rem;overflow:auto;font-size:13px}"
     "p{margin:.2rem 0}small{color:#57606a}"
 )
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from gateway.answer import Answered, headers_of
-from gateway.body import parse_json
+from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
 from opslayer.capability import Capability, ColumnType, Kind
 
@@ -53,7 +53,7 @@ async def infer(gateway: Gateway, call: Call) -> None:
     serving = gateway.board.get(call.params["name"])
     need_rows(serving.capability)
     raw = await call.body()
-    body, rest = split(call, raw)
+    body, rest = await split(call, raw)
     rows = rows_of(serving.capability, tensors(body, rest))
     answers = await gateway.predict(call, serving, rows, raw)
     reply: dict[str, Any] = {
@@ -118,7 +118,7 @@ def need_rows(capability: Capability) -> None:
         )
 
 
-def split(call: Call, raw: bytes) -> tuple[dict[str, Any], bytes]:
+async def split(call: Call, raw: bytes) -> tuple[dict[str, Any], bytes]:
     """The JSON of a body, and the bytes behind it."""
     size = call.header(SPLIT)
     end = len(raw)
@@ -130,7 +130,7 @@ def split(call: Call, raw: bytes) -> tuple[dict[str, Any], bytes]:
                 f"Inference-Header-Content-Length: {size!r} fits no body of {len(raw)} bytes",
             )
         end = int(size)
-    body = parse_json(raw[:end])
+    body = await read_json(raw[:end])
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list) or not body["inputs"]:
         raise HttpError(400, "invalid_request", "inputs: write a list of tensors")
     return body, raw[end:]
@@ -235,7 +235,8 @@ def rows_of(capability: Capability, given: Sequence[Tensor]) -> list[dict[str, A
     for tensor in given:
         if len(tensor.values) != tensor.shape[0]:
             problems.append(
-                f"{tensor.name}: shape {list(tensor.shape)} is no column; write [{tensor.shape[0]}, 1]"
+                f"{tensor.name}: shape {list(tensor.shape)} is no column; "
+                f"write [{tensor.shape[0]}, 1]"
             )
         elif tensor.shape[0] != rows:
             problems.append(

@@ -53,5 +53,13 @@ class TextGuard(Protocol):
         """Its verdict; raises GuardUnavailable where it can't look."""
 
 
+class Blocked(Exception):
+    """A guard blocks a text, which goes nowhere; `looked` is its verdict."""
+
+    def __init__(self, looked: Looked) -> None:
+        super().__init__(f"guard {looked.guard}")
+        self.looked = looked
+
+
 class GuardUnavailable(Exception):
     """A guard can't look, and why: the capability's file says what becomes of the text."""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import TruncatedSVD
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils import get_tags
 
-from opslayer.capability import Capability, ColumnType
+from opslayer.capability import Capability, ColumnType, Kind
 from opslayer.errors import Refused
 
 NUMBERS, CATEGORIES, TEXT = "numbers", "categories", "text"
@@ -34,6 +34,8 @@ MANY, FEW = 1000, 100
 """Columns that one category may become, sparse and dense; its rarest values share the last."""
 TEXT_AXES = 64
 """Dimensions of a text for estimators that take no sparse matrix."""
+KEPT = 0.9
+"""Share of the pixels' variance that principal components keep: the rest is mostly noise."""
 BOOSTING = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 HASHES = 2**14
 """Places for words and word pairs before they are condensed to those dimensions."""
@@ -80,12 +82,18 @@ def make_columns(
     texts = [name for name, column in inputs.items() if column.type is ColumnType.TEXT]
     parts: list[tuple[str, Any, Any]] = []
     if numbers:
-        parts.append((NUMBERS, _numbers(appetite), numbers))
+        drawn = capability.kind is Kind.IMAGE
+        parts.append((NUMBERS, _components() if drawn else _numbers(appetite), numbers))
     parts.extend(_categories(appetite, categories))
     for place, name in enumerate(texts):
         parts.append((f"{TEXT}{place}", _text(appetite, capability.training.seed), name))
     threshold = 1.0 if appetite.sparse else 0.0
     return ColumnTransformer(parts, sparse_threshold=threshold, verbose_feature_names_out=False)
+
+
+def _components() -> PCA:
+    """Pictures as what sets them apart, from which pixels can be made again."""
+    return PCA(n_components=KEPT, svd_solver="full")
 
 
 def _numbers(appetite: Appetite) -> Any:

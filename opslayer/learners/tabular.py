@@ -45,13 +45,28 @@ def fit(capability: Capability, frame: Frame) -> Pipeline:
         with limited(FITTING), warnings.catch_warnings():
             # "did not converge" and the like: the exam judges the model, whatever it warned of.
             warnings.simplefilter("ignore")
-            return model.fit(table, target)
+            model.fit(table, target)
     except ValueError as error:
         assert capability.training is not None
         raise Refused(
             f"{capability.name}: {capability.training.estimator} can't learn from these "
             f"{len(frame)} rows: {error}"
         ) from error
+    _check_draws(capability, model)
+    return model
+
+
+def _check_draws(capability: Capability, model: Pipeline) -> None:
+    from opslayer.learners.images import can_draw
+
+    if capability.kind is Kind.IMAGE and not can_draw(model):
+        assert capability.training is not None
+        raise Refused(
+            f"{capability.name}: training.estimator: nothing can be drawn from "
+            f"{capability.training.estimator}; use "
+            "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis with "
+            "params: {store_covariance: true}"
+        )
 
 
 def predict(model: Pipeline, features: pd.DataFrame) -> Prediction:

@@ -9,7 +9,7 @@ import numpy as np
 
 from opslayer.capability import METRICS, Capability, Metric
 from opslayer.records import Version
-from opslayer.steps.predict import constant_prediction, score
+from opslayer.steps.predict import answers, constant_prediction
 from opslayer.stores import Stores
 from opslayer.windows import window_indices
 
@@ -40,11 +40,11 @@ def evaluate(
         learnt = load(capability, candidate.snapshot, stores)
         incumbent = constant_prediction(capability, learnt, len(rows))
     else:
-        incumbent = score(capability, champion, rows.features, stores)
+        incumbent = answers(capability, champion, rows, stores)
     exam = Exam(
         truth=rows.target.to_numpy(),
         champion=_answers(incumbent),
-        candidate=_answers(score(capability, candidate, rows.features, stores)),
+        candidate=_answers(answers(capability, candidate, rows, stores)),
         blocks=window_indices(rows.event_time, capability.gate.block),
         slices={name: rows.features[name].to_numpy() for name in capability.gate.slices},
     )

@@ -31,12 +31,13 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
         capability.task,
         mode="no_harm" if succeeds(capability, candidate, stores) else "win",
     )
+    copied = _copied(candidate)
     verdict = Verdict(
         capability=capability.name,
         kind=VerdictKind.GATE,
         about=about,
-        outcome=result.outcome,
-        reason=result.reason,
+        outcome="keep" if copied else result.outcome,
+        reason=copied or result.reason,
         at=cause.at,
         numbers={
             **result.numbers,
@@ -48,6 +49,19 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
         cause=cause.id,
     )
     return stores.ledger.verdicts.record(verdict)
+
+
+def _copied(candidate: Version) -> str:
+    """Why a model that draws may not serve, where it draws its training pictures again."""
+    from opslayer.steps.pictures import COPIES
+
+    ratio = candidate.metrics.get("nearest_ratio", 1.0)
+    if ratio >= COPIES:
+        return ""
+    return (
+        f"its pictures are copies of the training set: their distance to the nearest one is "
+        f"{ratio:.2f} of that of real, unseen pictures, and {COPIES} is the least"
+    )
 
 
 def _rules(capability: Capability, first: bool) -> Gate:

@@ -31,6 +31,18 @@ def score(
     return predict(stores.models.load(version, capability.training.serialization), features)
 
 
+def answers(capability: Capability, version: Version, exam: Frame, stores: Stores) -> Prediction:
+    """What a version answers to an exam: its prediction for each row, or what is seen in the
+    picture that it draws for each row's class (`opslayer.steps.pictures`). Raises as `score`.
+    """
+    if capability.kind is not Kind.IMAGE:
+        return score(capability, version, exam.features, stores)
+    from opslayer.steps.pictures import seen
+
+    assert capability.training is not None
+    return seen(stores.models.load(version, capability.training.serialization), exam)
+
+
 def constant_prediction(capability: Capability, learnt: Frame, rows: int) -> Prediction:
     """The best answer that ignores its inputs, for `rows` rows: what a model has to be worth more
     than.

@@ -64,12 +64,16 @@ def _register(
     model: Pipeline,
 ) -> Version:
     from opslayer.learners.tabular import predict
+    from opslayer.steps.pictures import picture_metrics, seen
     from opslayer.steps.snapshot import load
     from opslayer.stores.registration import Registration
 
     exam = load(capability, order.exam.digest, stores)
-    said = predict(model, exam.features)
+    drawn = capability.kind is Kind.IMAGE
+    said = seen(model, exam) if drawn else predict(model, exam.features)
     metrics = exam_metrics(capability, exam, said)
+    if drawn:
+        metrics |= picture_metrics(model, load(capability, snapshot.digest, stores), exam)
     registered = stores.models.register(
         Registration(
             capability=capability,

@@ -11,6 +11,7 @@ from opslayer.stores.journal import Journal
 from opslayer.stores.lake import Lake
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
+from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
 
 
@@ -23,6 +24,7 @@ class Stores:
     lake: Lake
     ledger: Ledger
     models: Models
+    prompts: Prompts
     reports: Reports
 
     @classmethod
@@ -36,5 +38,6 @@ class Stores:
             lake=Lake(settings.lake),
             ledger=Ledger(settings.database),
             models=Models(settings.tracking, str(root / "models")),
+            prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
         )

@@ -236,4 +236,3 @@ def _after(
         .limit(limit)
     )
     return [Event(*row.tuple()) for row in connection.execute(query)]
-

@@ -63,6 +63,13 @@ class Models:
         manifest = tuple(sorted(version.manifest.items()))
         return _load(self, version.capability, version.version, manifest, serialization)
 
+    def contents(self, version: Version) -> dict[str, bytes]:
+        """The files of a version, by path, every one as its manifest says.
+
+        Raises UntrustedModel, NotFound, or StoreError.
+        """
+        return self._contents(version.capability, version.version, version.manifest)
+
     def set_champion(self, capability: str, version: int) -> None:
         """Let MLflow's alias `champion` name a version; NotFound where MLflow has none such."""
         with answering(self.tracking_uri):
@@ -165,7 +172,7 @@ def _load(
 ) -> Pipeline:
     try:
         contents = models._contents(capability, number, dict(manifest))
-        return _build(contents, serialization)
+        return build(contents, serialization)
     except UntrustedModel as error:
         raise UntrustedModel(
             f"{capability}: model version {number} is not loaded: {error}. Restore its files from "
@@ -173,7 +180,8 @@ def _load(
         ) from error
 
 
-def _build(contents: _Files, serialization: Serialization) -> Pipeline:
+def build(contents: _Files, serialization: Serialization) -> Pipeline:
+    """The pipeline in a model's files, which were checked; raises UntrustedModel."""
     from sklearn.pipeline import Pipeline
 
     if SKOPS in contents:

@@ -157,8 +157,10 @@ def _claim(connection: Connection, wanted: Sequence[Wanted], owner: str) -> list
 
 def _held(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Mapping[str, Any]]:
     for some in _portions(wanted):
-        # Not a row-value IN: SQLite reads the whole table for that.
-        chosen = or_(*(_place(one.tenant, one.digest) for one in some))
+        # Two lists, not a list of pairs, for which SQLite would read the whole table. Where two
+        # tenants are asked for, one's row for the other's key comes too, and nobody looks at it.
+        tenants, digests = {one.tenant for one in some}, {one.digest for one in some}
+        chosen = and_(idempotency.c.tenant.in_(tenants), idempotency.c.digest.in_(digests))
         for row in connection.execute(select(idempotency).where(chosen)):
             yield row._asdict()
 

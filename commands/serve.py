@@ -1,0 +1,119 @@
+"""`opslayer serve`: the gateway, its workers and its drain, kept running."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from commands.after import answers
+from commands.context import Context, context
+from commands.output import AsJson, complain, emit, say
+from commands.supervisor import Service, supervise
+from opslayer.errors import Refused
+
+LOOPBACK = "127.0.0.1"
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = LOOPBACK,
+    port: Annotated[int, Parameter(help="Port to listen on.")] = 8000,
+    workers: Annotated[int, Parameter(help="Processes that answer.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Answer the API on this machine until Ctrl-C.
+
+    With --json one object with the address is printed once it answers. Without any key (`opslayer
+    keys create`, or OPSLAYER_ADMIN_KEY) it listens on this machine alone.
+    """
+    here = context()
+    introduce_all(here)
+    check_host(here, host)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    listening = listen(host, port)
+    running = services(here, listening, workers)
+    address = f"http://{host}:{port}"
+    told = threading.Thread(target=_tell, args=(address, as_json, stopped), daemon=True)
+    told.start()
+    supervise(running, here.settings.root / "logs", stopped.is_set, complain)
+
+
+def introduce_all(here: Context) -> None:
+    """Tell a broken file before anything starts, and release what only upstreams can answer."""
+    from datetime import UTC, datetime
+
+    from opslayer.steps.introduce import introduce
+
+    for capability in here.capabilities():
+        introduce(capability, here.stores, datetime.now(UTC))
+
+
+def check_host(here: Context, host: str) -> None:
+    """Refuse an address that others reach while anybody may call."""
+    from gateway.access import Access, is_loopback
+    from opslayer.stores.secret import installation_secret
+
+    if is_loopback(host):
+        return
+    settings = here.settings
+    secret = installation_secret(settings)
+    access = Access(here.stores.ledger.keys, settings, secret, settings.root / "gateway" / "keys")
+    access.look()
+    if access.open_to_all():
+        raise Refused(
+            f"--host {host} would let anybody call, since there is no key: make one with "
+            "`opslayer keys create`, or set OPSLAYER_ADMIN_KEY"
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket of all workers; Refused where it can't be had."""
+    from gateway.server import listen as open_socket
+
+    try:
+        return open_socket(host, port)
+    except OSError as error:
+        raise Refused(f"{host}:{port}: {error.strerror}: choose another with --port") from error
+
+
+def services(here: Context, listening: socket.socket, workers: int) -> list[Service]:
+    """The workers, and the drain that carries what they keep into the log."""
+    metrics = here.settings.root / "gateway" / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(parents=True)
+    own = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    host = socket.gethostname().split(".")[0][:40] or "local"
+    descriptor = listening.fileno()
+    made = [
+        Service(
+            f"gateway-{number}",
+            [sys.executable, "-m", "gateway.worker", str(descriptor), f"{host}-{number}"],
+            environment=own,
+            passes=(descriptor,),
+            logs_to_stderr=True,
+        )
+        for number in range(1, workers + 1)
+    ]
+    drain = Service("drain", [sys.executable, "-m", "gateway.drain"], logs_to_stderr=True)
+    return [*made, drain]
+
+
+def _tell(address: str, as_json: bool, stopped: threading.Event) -> None:
+    """Say where it answers, once it does."""
+    while not answers(f"{address}/healthz"):
+        if stopped.wait(0.2):
+            return
+    if as_json:
+        emit({"address": address, "pid": os.getpid()})
+    else:
+        say(f"gateway  {address}\ndocs     {address}/docs\nCtrl-C stops it")
+    sys.stdout.flush()

@@ -1,0 +1,52 @@
+"""Instructions from a template: `{{name}}` is replaced, once, and nothing else is special."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.exchange import Failure, FailureKind
+
+PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
+LONGEST = 10_000
+"""Characters of one value, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """One version of a prompt."""
+
+    template: str
+    defaults: Mapping[str, str]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names that the template asks for, each once."""
+        return tuple(dict.fromkeys(PLACE.findall(self.template)))
+
+    def render(self, metadata: Any) -> str:
+        """The template with the request's metadata in its places.
+
+        What a value holds is never rendered again, so no caller writes instructions' places. Raises
+        Failure BAD_REQUEST that names every missing or unusable value.
+        """
+        given = metadata if isinstance(metadata, dict) else {}
+        values = {**self.defaults, **{name: given[name] for name in self.places if name in given}}
+        problems = [
+            f"metadata.{name}: {wrong}"
+            for name in self.places
+            if (wrong := _wrong(values.get(name)))
+        ]
+        if problems:
+            raise Failure(FailureKind.BAD_REQUEST, "; ".join(problems), status=400)
+        return PLACE.sub(lambda match: values[match[1]], self.template)
+
+
+def _wrong(value: Any) -> str:
+    if value is None:
+        return "is missing; this capability's prompt needs it"
+    if not isinstance(value, str):
+        return "write a string"
+    return f"is longer than {LONGEST} characters" if len(value) > LONGEST else ""

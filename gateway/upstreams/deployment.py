@@ -1,0 +1,130 @@
+"""One deployment of a model, and how it does at the moment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from gateway.exchange import Failure, FailureKind
+from gateway.upstreams.breaker import Breaker
+from gateway.upstreams.faults import from_exception, from_status
+from opslayer.capability import Upstream
+
+log = logging.getLogger("opslayer.gateway")
+
+LARGEST = 32 * 2**20
+"""Bytes of an answer, at most; ten large pictures are about as much."""
+AN_ERROR = 64 * 2**10
+"""Bytes that are read of an error's body."""
+ALPHA = 0.2
+"""Weight of the newest call in the mean latency."""
+
+Session = Callable[[], aiohttp.ClientSession]
+
+
+@dataclass(slots=True)
+class Deployment:
+    """An upstream with its live state."""
+
+    upstream: Upstream
+    session: Session
+    breaker: Breaker = field(default_factory=Breaker)
+    in_flight: int = 0
+    latency: float = 0.0
+    """Exponential mean of whole calls, in seconds; 0 before the first."""
+
+    @property
+    def load(self) -> float:
+        """Calls under way per weight, were one more sent here."""
+        return (self.in_flight + 1) / self.upstream.weight
+
+    @asynccontextmanager
+    async def ask(
+        self, path: str, body: dict[str, Any], deadline: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer of 200, whose body is read inside the block. Raises Failure, and tells the
+        breaker how it went."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self.in_flight += 1
+        self.breaker.begin(begun)
+        try:
+            async with self._post(path, body, deadline - begun) as reply:
+                if reply.status != 200:
+                    said = await reply.content.read(AN_ERROR)
+                    raise from_status(reply.status, reply.headers, said, self.upstream.name)
+                yield reply
+            self.breaker.succeeded()
+            took = loop.time() - begun
+            self.latency = (
+                took if not self.latency else self.latency + ALPHA * (took - self.latency)
+            )
+        except Failure as failure:
+            self._note(failure, loop.time())
+            raise
+        except (aiohttp.ClientError, OSError, ValueError, msgspec.DecodeError) as error:
+            found = from_exception(error, self.upstream.name)
+            self._note(found, loop.time())
+            raise found from error
+        except BaseException:  # the caller has gone
+            self.breaker.left()
+            raise
+        finally:
+            self.in_flight -= 1
+
+    def _post(self, path: str, body: dict[str, Any], remaining: float) -> Any:
+        times = self.upstream.timeouts
+        timeout = aiohttp.ClientTimeout(
+            total=max(0.001, min(times.total.total_seconds(), remaining)),
+            sock_connect=times.connect.total_seconds(),
+            sock_read=times.first_byte.total_seconds(),
+        )
+        return self.session().post(
+            self.upstream.base_url + path,
+            data=msgspec.json.encode(body),
+            headers=self._headers(),
+            timeout=timeout,
+            allow_redirects=False,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json"}
+        variable = self.upstream.api_key_env
+        if variable is not None:
+            key = os.environ.get(variable)
+            if not key:
+                log.error("upstream %s: %s is not set", self.upstream.name, variable)
+                said = f"upstream {self.upstream.name} has no key: set {variable}"
+                raise Failure(FailureKind.DENIED, said, status=503)
+            headers["authorization"] = f"Bearer {key}"
+        return headers
+
+    def _note(self, failure: Failure, now: float) -> None:
+        """Tell the breaker, unless it was the request's own fault."""
+        if failure.kind is FailureKind.DENIED:
+            log.error("upstream %s refuses our key: look at its configuration", self.upstream.name)
+        if not failure.kind.falls_back or failure.kind is FailureKind.SCHEMA:
+            self.breaker.left()
+            return
+        self.breaker.failed(now)
+        if failure.retry_after:
+            self.breaker.hold(now + failure.retry_after)
+
+
+async def read_all(reply: aiohttp.ClientResponse) -> bytes:
+    """A whole body, bounded; raises ValueError where it is longer."""
+    parts, size = [], 0
+    async for part in reply.content.iter_any():
+        size += len(part)
+        if size > LARGEST:
+            raise ValueError("the answer is too long")
+        parts.append(part)
+    return b"".join(parts)

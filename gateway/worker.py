@@ -1,0 +1,54 @@
+"""`python -m gateway.worker FD NAME`: one worker process, on a socket that its parent opened."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # only heard before the libraries are loaded
+
+PR_SET_PDEATHSIG = 1
+SWITCH = 0.001
+"""Seconds after which a thread gives way: those that commit and predict wait for the loop's."""
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to stop this process when its parent is gone, however that went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+async def serve(listening: socket.socket, name: str) -> None:
+    """Load what serves, then answer until told to stop."""
+    from gateway.assembly import assemble
+    from gateway.server import server
+    from opslayer.settings import Settings
+
+    gateway = assemble(Settings(), name)
+    await gateway.start()
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no need to look through it again and again
+    try:
+        await server(gateway, gateway.admission).serve(sockets=[listening])
+    finally:
+        await gateway.stop()
+
+
+def main() -> None:
+    """Serve on the socket that the parent names."""
+    import uvloop
+
+    from gateway.logs import configure
+
+    die_with_parent()
+    sys.setswitchinterval(SWITCH)
+    configure(os.environ.get("OPSLAYER_LOG_LEVEL", "info"))
+    uvloop.run(serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
