@@ -39,7 +39,15 @@ class Peer:
 LITELLM = Peer(
     "litellm",
     ["litellm[proxy]"],
-    ["{bin}/litellm", "--config", "{folder}/litellm.yaml", "--port", "{port}", "--num_workers", "1"],
+    [
+        "{bin}/litellm",
+        "--config",
+        "{folder}/litellm.yaml",
+        "--port",
+        "{port}",
+        "--num_workers",
+        "1",
+    ],
     {
         "litellm.yaml": "model_list:\n  - model_name: mock\n    litellm_params:\n"
         "      model: openai/mock\n      api_base: http://127.0.0.1:{upstream}/v1\n"

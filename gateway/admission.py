@@ -8,8 +8,6 @@ to do than it can, and then some callers are better told to come again at once t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 MOST = 2_000.0
@@ -17,10 +15,10 @@ MOST = 2_000.0
 LEAST = 8.0
 TICK = 0.05
 """Seconds between two looks at the loop."""
-LATE = 0.030
+LATE = 0.080
 """Seconds of lateness from which the limit shrinks: a loop that serves 64 callers as quickly as
-they ask is late by 5 to 15 ms."""
-EARLY = 0.020
+they ask is late by 30 to 60 ms."""
+EARLY = 0.050
 SHRINK, GROW, STEP = 0.7, 1.08, 2.0
 """By how much the limit changes at one look. From least to most takes about 3 seconds."""
 
@@ -43,15 +41,6 @@ class Admission:
             return False
         self.shed += 1
         return True
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """One call under way inside the block."""
-        self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
 
     def look(self, late: float) -> None:
         """Change the limit by how late the loop came round."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from gateway.access import Access, Denied, Limits, Purse
 from gateway.admission import Admission
 from gateway.answer import Answered, Answering, Trail, headers_of, later
 from gateway.body import BodyError
-from gateway.call import Call, HttpError, Receive, Scope, Send
+from gateway.call import LEAVES, Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
 from gateway.exchange import Failure, Question
 from gateway.guarding import Guarding, refusal
@@ -130,11 +130,14 @@ class Gateway:
             await self._check(call, route)
             await route.handler(call)
             return
-        with self.admission.enter():
+        self.admission.under_way += 1
+        try:
             await self._check(call, route)
             if b"content-encoding" in call.headers:
                 raise HttpError(415, "unsupported_encoding", "send the body as it is, not packed")
             await route.handler(call)
+        finally:
+            self.admission.under_way -= 1
 
     async def _check(self, call: Call, route: Route) -> None:
         if route.needs is Needs.PUBLIC:
@@ -181,15 +184,17 @@ class Gateway:
     ) -> None:
         self.parts.capture.check()
         terms = self.access.terms(call.caller)
-        hold = await self.parts.purse.hold(terms, worst_cost(question) if plan.waits else 0.0)
+        hold = await self.parts.purse.hold(terms, worst_cost(question) if terms else 0.0)
         try:
-            with leaving(call, plan.waits):
-                if isinstance(ask, Chat) and question.stream:
-                    await self.answering.stream(question, plan, guarding, ask)
-                else:
-                    await ask.whole(await self.answering.answer(question, plan, guarding))
+            call.scope[LEAVES] = asyncio.current_task() if plan.waits else None
+            if isinstance(ask, Chat) and question.stream:
+                await self.answering.stream(question, plan, guarding, ask)
+            else:
+                await ask.whole(await self.answering.answer(question, plan, guarding))
         finally:
-            later(self.parts.purse.settle(hold, question.cost))
+            call.scope[LEAVES] = None
+            if hold.account is not None:
+                later(self.parts.purse.settle(hold, question.cost))
 
     async def predict(
         self, call: Call, serving: Serving, rows: Sequence[Mapping[str, Any]], raw: bytes
@@ -279,25 +284,6 @@ class Gateway:
     def _note(self, interaction: Interaction) -> None:
         self.metrics.interaction(interaction)
         logs.line(interaction)
-
-
-@contextmanager
-def leaving(call: Call, waits: bool) -> Iterator[None]:
-    """Cancel what runs inside when the caller goes away, where an answer is waited for.
-
-    An answer that is ready within milliseconds is not worth a second task to watch for that.
-    """
-    if not waits:
-        yield
-        return
-    task, gone = asyncio.current_task(), asyncio.ensure_future(call.receive())
-    assert task is not None
-    gone.add_done_callback(lambda _: None if call.over or gone.cancelled() else task.cancel())
-    try:
-        yield
-    finally:
-        call.over = True
-        gone.cancel()
 
 
 def absent(methods: dict[str, Route] | None) -> HttpError:

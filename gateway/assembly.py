@@ -28,8 +28,9 @@ def assemble(settings: Settings, worker: str) -> Gateway:
     stores = Stores.at(settings)
     secret = installation_secret(settings)
     cache = settings.root / "gateway"
-    metrics = Metrics()
-    capture = Capture(stores.journal.writer(worker), metrics.committed)
+    metrics, admission = Metrics(), Admission()
+    writer = stores.journal.writer(worker)
+    capture = Capture(writer, metrics.committed, lambda: admission.under_way < 2)
     return Gateway(
         Parts(
             stores=stores,
@@ -41,10 +42,11 @@ def assemble(settings: Settings, worker: str) -> Gateway:
                     upstreams=Upstreams(),
                     last_known=LastKnown(cache / "serving", secret),
                     shelf=Shelf(cache / "models", stores.models),
-                )
+                ),
+                metrics.flush,
             ),
             access=Access(stores.ledger.keys, settings, secret, cache / "keys"),
-            admission=Admission(),
+            admission=admission,
             capture=capture,
             limits=Limits(cache / "limits"),
             purse=Purse(stores.ledger.keys),

@@ -14,6 +14,7 @@ DEPTH = 64
 """Levels of arrays and objects, at most."""
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 DIGITS = re.compile(rb"[0-9]{19}")
+HOLDERS = (dict, list)
 REST = bytes(byte for byte in range(256) if byte not in b"[]{}")
 INLINE = 64 * 2**10
 """Bytes of a body that is read in the event loop: a longer one would keep other calls waiting."""
@@ -58,7 +59,8 @@ async def read_body(receive: Receive, limit: int, within: float) -> bytes:
 async def _first(receive: Receive, within: float) -> MutableMapping[str, Any]:
     """The first part, which in nearly every call is all there is, and there already."""
     try:
-        message = await asyncio.wait_for(receive(), within)
+        async with asyncio.timeout(within):
+            message = await receive()
     except TimeoutError:
         raise _late(within) from None
     _check_there(message)
@@ -87,15 +89,26 @@ def parse_json(body: bytes) -> Any:
     Raises BodyError 400 that says what is wrong and where.
     """
     try:
-        _check_depth(body)
+        bare = STRING.sub(b"", body)  # what stands outside strings, which is little
+        _check_depth(bare)
         value = decode(body)
+        if DIGITS.search(bare):
+            json.loads(body, parse_int=_bounded_int)
         # msgspec takes the last of two equal keys; what an application meant is not ours to guess.
-        # A hook for every number would cost more than all the rest.
-        whole = _bounded_int if DIGITS.search(body) else None
-        json.loads(body, object_pairs_hook=_once, parse_int=whole)
+        if bare.count(b":") != _keys(value):
+            raise ValueError("a key occurs twice in one object")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BodyError(400, "invalid_json", f"the body is no JSON: {_plainly(error)}") from None
     return value
+
+
+def _keys(value: Any) -> int:
+    """How many keys all objects in a value have together."""
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(one) for one in value.values() if isinstance(one, HOLDERS))
+    if isinstance(value, list):
+        return sum(_keys(one) for one in value if isinstance(one, HOLDERS))
+    return 0
 
 
 async def read_json(body: bytes) -> Any:
@@ -105,27 +118,20 @@ async def read_json(body: bytes) -> Any:
     return await asyncio.to_thread(parse_json, body)
 
 
-def _check_depth(body: bytes) -> None:
-    """Raise ValueError where brackets stand deeper than `DEPTH`.
+def _check_depth(bare: bytes) -> None:
+    """Raise ValueError where brackets, in JSON without its strings, stand deeper than `DEPTH`.
 
-    Strings and all else are taken out, then the innermost pairs, level by level: every pass is one
-    run through the bytes at the speed of C, and there are `DEPTH` of them at most.
+    All else is taken out, then the innermost pairs, level by level: every pass is one run through
+    the bytes at the speed of C, and there are `DEPTH` of them at most.
     """
-    if body.count(b"[") + body.count(b"{") <= DEPTH:
+    if bare.count(b"[") + bare.count(b"{") <= DEPTH:
         return
-    brackets = STRING.sub(b"", body).translate(None, delete=REST)
+    brackets = bare.translate(None, delete=REST)
     for _ in range(DEPTH):
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if not brackets:
             return
     raise ValueError(f"it is nested deeper than {DEPTH} levels, or its brackets don't match")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key occurs twice in one object")
-    return found
 
 
 def _bounded_int(digits: str) -> int:

@@ -22,6 +22,9 @@ BODY = 4 * 2**20
 WITHIN = 30.0
 """Seconds in which a body has to arrive."""
 JSON = b"application/json"
+LEAVES = "opslayer.leaves"
+"""In a call's scope: the task that the server cancels when the caller goes away before the reply
+is done. Set only while an answer is waited for that costs money."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -59,8 +62,6 @@ class Call:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     status: int = 0
     """Of the reply, once it has begun."""
-    over: bool = False
-    """Whether the last of the reply is on its way: who leaves now leaves nothing undone."""
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name; one that is no Latin-1 text can't occur."""
@@ -76,7 +77,6 @@ class Call:
     ) -> None:
         """Send the whole reply."""
         await self.begin(status, [*headers, (b"content-length", b"%d" % len(body))], kind)
-        self.over = True
         await self.send({"type": "http.response.body", "body": body})
 
     async def begin(self, status: int, headers: Headers = (), kind: bytes = JSON) -> None:
@@ -100,5 +100,4 @@ class Call:
 
     async def end(self, body: bytes = b"") -> None:
         """Send the last part."""
-        self.over = True
         await self.send({"type": "http.response.body", "body": body})

@@ -1,7 +1,8 @@
 """Capture: a worker's records made durable, many calls sharing one sync.
 
-A thread of its own writes and syncs whatever has gathered meanwhile, so that the event loop never
-waits for a disk.
+What gathers while one batch is written and synced is the next batch. A thread writes, so that the
+event loop goes on with other calls meanwhile; a lone call, which has nobody to make room for, is
+written in the loop itself, since a thread's wake-up takes about as long as a sync.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from time import monotonic, perf_counter
 
 from opslayer.errors import StoreError
@@ -18,8 +19,10 @@ from opslayer.stores.journal import Entry, Writer
 
 MOST = 10_000
 """Records that may wait for the disk: what comes then is refused, and comes again."""
-BATCH = 512
-"""Records in one write, at most."""
+SLOW = 0.002
+"""Seconds of a mean commit from which a lone call is left to the thread too."""
+ALPHA = 0.2
+"""Weight of the newest commit in the mean."""
 PAUSE = 0.5
 """Seconds after a failed write in which nothing else is tried: the callers come again later."""
 
@@ -47,13 +50,19 @@ class Capture:
     writer: Writer
     committed: Callable[[int, float], None] = lambda _records, _seconds: None
     """Told of each commit: how many records, and how long it took."""
+    lonely: Callable[[], bool] = lambda: False
+    """Whether there is one call at most under way in this process."""
     failure: str = ""
     """Why the last write failed; empty where it did not."""
-    _inbox: SimpleQueue[Waiting | None] = field(default_factory=SimpleQueue)
+    _batch: list[Waiting] = field(default_factory=list)
+    """What waits for the next commit."""
     _queued: int = 0
     _again: float = 0.0
+    _mean: float = 0.0
+    _inbox: SimpleQueue[list[Waiting] | None] = field(default_factory=SimpleQueue)
     _thread: threading.Thread | None = None
-    _closed: bool = False
+    _busy: bool = False
+    """Whether a commit is under way, or due at the end of this turn."""
 
     def check(self) -> None:
         """Raise Overloaded where a record would not be taken now: better before money is spent."""
@@ -68,65 +77,64 @@ class Capture:
         Raises Overloaded where they are not, and are not going to be.
         """
         self.check()
-        if self._thread is None:
-            self._start()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._batch.append(Waiting(entries, future))
         self._queued += len(entries)
-        self._inbox.put(Waiting(entries, future))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._commit, loop)
         await future
 
     async def close(self) -> None:
         """Make durable what still waits, and give the writer back."""
-        if self._closed:
-            return
-        self._closed = True
+        while self._busy:
+            await asyncio.sleep(0.001)
         if self._thread is not None:
             self._inbox.put(None)
             await asyncio.to_thread(self._thread.join)
+            self._thread = None
         self.writer.close()
 
-    def _start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, args=(loop,), name="capture", daemon=True)
-        self._thread.start()
+    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch, self._batch = self._batch, []
+        if self._mean < SLOW and self.lonely():
+            self._settle(loop, batch, *self._write(batch))
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, args=(loop,), name="capture", daemon=True
+            )
+            self._thread.start()
+        self._inbox.put(batch)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        while True:
-            batch = self._gather()
-            if batch is None:
-                return
-            began, error = perf_counter(), None
-            try:
-                self.writer.append([entry for one in batch for entry in one.entries])
-            except StoreError as failed:
-                error = failed
-            loop.call_soon_threadsafe(self._settle, batch, error, perf_counter() - began)
+        while (batch := self._inbox.get()) is not None:
+            loop.call_soon_threadsafe(self._settle, loop, batch, *self._write(batch))
 
-    def _gather(self) -> list[Waiting] | None:
-        """All that waits, once something does; None at the end."""
-        first = self._inbox.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < BATCH:
-            try:
-                more = self._inbox.get_nowait()
-            except Empty:
-                break
-            if more is None:
-                self._inbox.put(None)
-                break
-            batch.append(more)
-        return batch
+    def _write(self, batch: Sequence[Waiting]) -> tuple[StoreError | None, float]:
+        began = perf_counter()
+        try:
+            self.writer.append([entry for one in batch for entry in one.entries])
+        except StoreError as error:
+            return error, perf_counter() - began
+        return None, perf_counter() - began
 
-    def _settle(self, batch: Sequence[Waiting], error: StoreError | None, took: float) -> None:
+    def _settle(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: Sequence[Waiting],
+        error: StoreError | None,
+        took: float,
+    ) -> None:
         records = sum(len(one.entries) for one in batch)
         self._queued -= records
-        if error is not None:
-            self.failure, self._again = str(error), monotonic() + PAUSE
-        else:
-            self.failure = ""
+        self._mean += ALPHA * (took - self._mean)
+        self.failure = "" if error is None else str(error)
+        if error is None:
             self.committed(records, took)
+        else:
+            self._again = monotonic() + PAUSE
         for one in batch:
             if one.done.done():
                 continue  # the caller has gone
@@ -134,3 +142,6 @@ class Capture:
                 one.done.set_result(None)
             else:
                 one.done.set_exception(Overloaded(f"interactions can't be kept now: {error}"))
+        self._busy = bool(self._batch)
+        if self._busy:
+            loop.call_soon(self._commit, loop)

@@ -30,6 +30,9 @@ class Metrics:
     def __init__(self) -> None:
         shared = FOLDER in os.environ
         self.registry = CollectorRegistry()
+        self._tally: dict[tuple[Counter, tuple[str, ...]], float] = {}
+        self._took: dict[str, list[float]] = {}
+        self._commits: list[tuple[int, float]] = []
         own: dict[str, Any] = {"registry": None if shared else self.registry}
         self.answers = Counter(
             "opslayer_interactions",
@@ -77,23 +80,43 @@ class Metrics:
         self.sheds = Gauge("opslayer_calls_shed", "Calls refused under load.", **live)
 
     def interaction(self, one: Interaction) -> None:
-        """Count an interaction."""
+        """Count an interaction. It shows on the page from the next `flush` on: to write each number
+        at once into the file that workers share would cost more than all else that is counted."""
         name = one.capability
-        self.answers.labels(name, one.variant, one.status.value).inc()
-        self.seconds.labels(name).observe(one.latency_ms / 1000)
+        self._add(self.answers, (name, one.variant, one.status.value))
+        self._took.setdefault(name, []).append(one.latency_ms / 1000)
         if one.fallback:
-            self.fallbacks.labels(name, one.fallback).inc()
+            self._add(self.fallbacks, (name, one.fallback))
         for attempt in one.attempts:
             if attempt.upstream:
-                self.attempts.labels(name, attempt.upstream, attempt.outcome).inc()
+                self._add(self.attempts, (name, attempt.upstream, attempt.outcome))
         if one.usage.input or one.usage.output:
-            self.tokens.labels(name, "input").inc(one.usage.input)
-            self.tokens.labels(name, "output").inc(one.usage.output)
+            self._add(self.tokens, (name, "input"), one.usage.input)
+            self._add(self.tokens, (name, "output"), one.usage.output)
         if one.cost:
-            self.cost.labels(name, one.variant).inc(one.cost)
+            self._add(self.cost, (name, one.variant), one.cost)
         for line in one.guards:
             guard, _, rest = line.partition(":")
-            self.guards.labels(name, guard, rest.split(":")[1]).inc()
+            self._add(self.guards, (name, guard, rest.split(":")[1]))
+
+    def flush(self) -> None:
+        """Let the page show what was counted since the last time."""
+        tally, self._tally = self._tally, {}
+        for (metric, labels), amount in tally.items():
+            metric.labels(*labels).inc(amount)
+        took, self._took = self._took, {}
+        for name, values in took.items():
+            histogram = self.seconds.labels(name)
+            for value in values:
+                histogram.observe(value)
+        for records, seconds in self._commits:
+            self.commits.observe(seconds)
+            self.records.inc(records)
+        self._commits.clear()
+
+    def _add(self, metric: Counter, labels: tuple[str, ...], amount: float = 1) -> None:
+        key = (metric, labels)
+        self._tally[key] = self._tally.get(key, 0) + amount
 
     def feedback(self, records: Sequence[Feedback]) -> None:
         """Count feedback."""
@@ -106,11 +129,11 @@ class Metrics:
 
     def committed(self, records: int, seconds: float) -> None:
         """Count a commit."""
-        self.commits.observe(seconds)
-        self.records.inc(records)
+        self._commits.append((records, seconds))
 
     def page(self, under_way: int, shed: int) -> bytes:
-        """All that was counted, as Prometheus reads it; of all workers where they share a folder."""
+        """All that was counted, as Prometheus reads it; of all workers that share a folder."""
+        self.flush()
         self.under_way.set(under_way)
         self.sheds.set(shed)
         if FOLDER not in os.environ:

@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.admission import Admission
-from gateway.call import HttpError
+from gateway.call import LEAVES, HttpError
 from gateway.errors import openai_error, problem
 
 HEAD = 32 * 2**10
@@ -88,6 +88,9 @@ def protocol(admission: Admission) -> type[HttpToolsProtocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
+            task: asyncio.Task[None] | None = (self.scope or {}).get(LEAVES)  # type: ignore[assignment]
+            if task is not None and not self.cycle.response_complete:
+                task.cancel()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.builder import Builder, News
@@ -47,6 +47,8 @@ class Board:
     """Every capability's `Serving`, by name."""
 
     builder: Builder
+    looked: Callable[[], None] = lambda: None
+    """Told of each look, once a second."""
     faults: dict[str, str] = field(default_factory=dict)
     """What could not be looked up or built at the last look, by its place."""
     _now: dict[str, Serving] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class Board:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
+            self.looked()
             try:
                 await self.look()
             except OpslayerError as error:

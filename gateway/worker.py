@@ -13,6 +13,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # only heard before the libraries are loaded
 
 PR_SET_PDEATHSIG = 1
+COLLECT = (20_000, 50, 100)
+"""Objects between two collections: calls make few cycles, and leave them quickly."""
 SWITCH = 0.001
 """Seconds after which a thread gives way: those that commit and predict wait for the loop's."""
 
@@ -22,16 +24,26 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def settle_memory() -> None:
+    """What is loaded stays: no need to look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+
+
 async def serve(listening: socket.socket, name: str) -> None:
     """Load what serves, then answer until told to stop."""
     from gateway.assembly import assemble
     from gateway.server import server
     from opslayer.settings import Settings
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server hears these itself, and raises them again when it has stopped: by then the
+        # journal and the purse are still to be closed.
+        signal.signal(number, lambda *_: None)
     gateway = assemble(Settings(), name)
     await gateway.start()
-    gc.collect()
-    gc.freeze()  # what is loaded stays: no need to look through it again and again
+    settle_memory()
     try:
         await server(gateway, gateway.admission).serve(sockets=[listening])
     finally:

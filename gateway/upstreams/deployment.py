@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +26,9 @@ AN_ERROR = 64 * 2**10
 ALPHA = 0.2
 """Weight of the newest call in the mean latency."""
 
+NETWORK = (aiohttp.ClientError, OSError, ValueError, msgspec.DecodeError)
+"""What may go wrong between here and an upstream, and in reading what it says."""
+
 Session = Callable[[], aiohttp.ClientSession]
 
 
@@ -46,41 +48,12 @@ class Deployment:
         """Calls under way per weight, were one more sent here."""
         return (self.in_flight + 1) / self.upstream.weight
 
-    @asynccontextmanager
-    async def ask(
-        self, path: str, body: dict[str, Any], deadline: float
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    def ask(self, path: str, body: dict[str, Any], deadline: float) -> Asking:
         """An answer of 200, whose body is read inside the block. Raises Failure, and tells the
         breaker how it went."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        self.in_flight += 1
-        self.breaker.begin(begun)
-        try:
-            async with self._post(path, body, deadline - begun) as reply:
-                if reply.status != 200:
-                    said = await reply.content.read(AN_ERROR)
-                    raise from_status(reply.status, reply.headers, said, self.upstream.name)
-                yield reply
-            self.breaker.succeeded()
-            took = loop.time() - begun
-            self.latency = (
-                took if not self.latency else self.latency + ALPHA * (took - self.latency)
-            )
-        except Failure as failure:
-            self._note(failure, loop.time())
-            raise
-        except (aiohttp.ClientError, OSError, ValueError, msgspec.DecodeError) as error:
-            found = from_exception(error, self.upstream.name)
-            self._note(found, loop.time())
-            raise found from error
-        except BaseException:  # the caller has gone
-            self.breaker.left()
-            raise
-        finally:
-            self.in_flight -= 1
+        return Asking(self, path, body, deadline)
 
-    def _post(self, path: str, body: dict[str, Any], remaining: float) -> Any:
+    def post(self, path: str, body: dict[str, Any], remaining: float) -> Any:
         times = self.upstream.timeouts
         timeout = aiohttp.ClientTimeout(
             total=max(0.001, min(times.total.total_seconds(), remaining)),
@@ -107,7 +80,12 @@ class Deployment:
             headers["authorization"] = f"Bearer {key}"
         return headers
 
-    def _note(self, failure: Failure, now: float) -> None:
+    def answered(self, took: float) -> None:
+        """It answered, within so many seconds."""
+        self.breaker.succeeded()
+        self.latency = took if not self.latency else self.latency + ALPHA * (took - self.latency)
+
+    def note(self, failure: Failure, now: float) -> None:
         """Tell the breaker, unless it was the request's own fault."""
         if failure.kind is FailureKind.DENIED:
             log.error("upstream %s refuses our key: look at its configuration", self.upstream.name)
@@ -117,6 +95,62 @@ class Deployment:
         self.breaker.failed(now)
         if failure.retry_after:
             self.breaker.hold(now + failure.retry_after)
+
+
+@dataclass(slots=True)
+class Asking:
+    """One call of a deployment, as a context that holds its answer."""
+
+    deployment: Deployment
+    path: str
+    body: dict[str, Any]
+    deadline: float
+    begun: float = 0.0
+    reply: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        one = self.deployment
+        self.begun = asyncio.get_running_loop().time()
+        one.in_flight += 1
+        one.breaker.begin(self.begun)
+        try:
+            reply: aiohttp.ClientResponse = await one.post(self.path, self.body, self.deadline - self.begun)
+            self.reply = reply
+            if reply.status != 200:
+                said = await reply.content.read(AN_ERROR)
+                raise from_status(reply.status, reply.headers, said, one.upstream.name)
+        except BaseException as error:
+            found = self._failed(error)
+            if found is error:
+                raise
+            raise found from error
+        return reply
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            assert self.reply is not None
+            self.reply.release()
+            self.deployment.in_flight -= 1
+            self.deployment.answered(asyncio.get_running_loop().time() - self.begun)
+            return
+        found = self._failed(error)
+        if found is not error:
+            raise found from error
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Let go of the connection, and tell the breaker; the error as a Failure where it is one
+        of the network's."""
+        one, now = self.deployment, asyncio.get_running_loop().time()
+        one.in_flight -= 1
+        if self.reply is not None:
+            self.reply.close()  # what was not read to its end takes its connection with it
+        if isinstance(error, NETWORK):
+            error = from_exception(error, one.upstream.name)
+        if isinstance(error, Failure):
+            one.note(error, now)
+        else:  # the caller has gone
+            one.breaker.left()
+        return error
 
 
 async def read_all(reply: aiohttp.ClientResponse) -> bytes:

@@ -40,7 +40,7 @@ class Pool:
     async def say(self, question: Question) -> Said:
         """The first usable answer of a deployment; raises Failure with every attempt."""
         call = PoolCall(self, question)
-        async for deployment in call.tries():
+        while (deployment := call.next()) is not None:
             try:
                 said = await self._ask(deployment, call)
             except Failure as failure:
@@ -58,7 +58,7 @@ class Pool:
                 yield str(said.output["reply"])
             yield said
             return
-        async for deployment in call.tries():
+        while (deployment := call.next()) is not None:
             streamed = Streamed(deployment.upstream.name)
             try:
                 async for piece in self._flow(deployment, call, streamed):
@@ -104,8 +104,9 @@ class Pool:
         self, deployment: Deployment, call: PoolCall, messages: list[dict[str, Any]]
     ) -> Said:
         body = call.body(deployment, messages)
+        name = deployment.upstream.name
         async with deployment.ask("/chat/completions", body, call.question.deadline) as reply:
-            said = completion(reply, await read_all(reply), messages, deployment.upstream.name)
+            said = completion(reply, await read_all(reply), messages, name)
         return self._priced(deployment, said)
 
     async def _ask_images(self, deployment: Deployment, call: PoolCall) -> Said:
@@ -146,6 +147,9 @@ class Pool:
 
     def choose(self, tried: Sequence[Deployment], now: float) -> Deployment | None:
         """The least loaded deployment that may be asked and was not; one of equals by chance."""
+        if len(self.deployments) == 1:
+            only = self.deployments[0]
+            return only if only not in tried and only.breaker.allows(now) else None
         free = [one for one in self.deployments if one not in tried and one.breaker.allows(now)]
         slow = self._outliers(free)
         fit = [one for one in free if one not in slow] or free
@@ -186,23 +190,25 @@ class PoolCall:
             self.messages = [{"role": "system", "content": said}, *self.messages]
         self.check = checker(options.get("response_format"))
 
-    async def tries(self) -> AsyncIterator[Deployment]:
-        """The deployments to ask, one after the other, until one answers or nothing is left."""
-        loop, pool = asyncio.get_running_loop(), self.pool
-        pool.budget.called()
-        for number in range(TRIES):
-            now = loop.time()
-            if now >= self.question.deadline:
-                self.last = self.last or Failure(
-                    FailureKind.TIMEOUT, "the time for an answer is over", status=504
-                )
-                return
-            deployment = self._next(now)
-            if deployment is None or (number and not pool.budget.take()):
-                return
-            self.tried.append(deployment)
-            self.begun = now
-            yield deployment
+    def next(self) -> Deployment | None:
+        """The deployment to ask now; None where one has answered all there is to ask, or time or
+        retries are used up."""
+        now, pool = asyncio.get_running_loop().time(), self.pool
+        if not self.tried:
+            pool.budget.called()
+        if now >= self.question.deadline:
+            self.last = self.last or Failure(
+                FailureKind.TIMEOUT, "the time for an answer is over", status=504
+            )
+            return None
+        if len(self.tried) >= TRIES:
+            return None
+        deployment = self._next(now)
+        if deployment is None or (self.tried and not pool.budget.take()):
+            return None
+        self.tried.append(deployment)
+        self.begun = now
+        return deployment
 
     def _next(self, now: float) -> Deployment | None:
         last = self.last
@@ -239,7 +245,7 @@ class PoolCall:
     def attempt(self, deployment: Deployment, outcome: str, cost: float) -> Attempt:
         """A record of one try."""
         took = (asyncio.get_running_loop().time() - self.begun) * 1000
-        return Attempt(
+        return Attempt.model_construct(
             variant=self.pool.name,
             upstream=deployment.upstream.name,
             outcome=outcome,

@@ -36,10 +36,26 @@ class Found(NamedTuple):
     kind: PiiKind
 
 
+class Need(NamedTuple):
+    """What a text must have for a form to be in it: nearly every text lacks nearly all of it, and
+    to look for a pattern costs far more than to count."""
+
+    digits: int = 0
+    any_of: tuple[str, ...] = ()
+    """One of these has to be in the text, in lower case."""
+
+    def met(self, digits: int, text: str) -> bool:
+        """Whether a text of so many digits, in lower case, has it."""
+        return digits >= self.digits and (
+            not self.any_of or any(one in text for one in self.any_of)
+        )
+
+
 class Form(NamedTuple):
     """How one kind of data looks."""
 
     kind: PiiKind
+    needs: Need
     pattern: str
     check: Callable[[str, str], bool]
     """Whether a match, given the text before it, is what it looks like."""
@@ -140,79 +156,94 @@ def _split(text: str) -> list[str]:
 
 
 SEPARATORS = {ord(letter): " " for letter in "+-.()/ "}
-EDGE = r"(?:^|[^0-9A-Za-z_])"
+ID, NET = PiiKind.NATIONAL_ID, PiiKind.NET_ADDRESS
 
 FORMS = (
     Form(
         PiiKind.EMAIL,
+        Need(any_of=("@",)),
         r"[A-Za-z0-9._%+'\x80-\xff\-]{1,64}@(?:[A-Za-z0-9\x80-\xff\-]{1,63}\.){1,8}[A-Za-z]{2,24}",
         _always,
     ),
     Form(
         PiiKind.EMAIL,
+        Need(any_of=("(at", "[at", "{at", "( at", "[ at", "{ at")),
         r"(?i)[a-z0-9._%+\-]{1,64}\s?[(\[{]\s?at\s?[)\]}]\s?[a-z0-9\-]{1,63}"
         r"(?:\s?(?:[(\[{]\s?dot\s?[)\]}]|\.)\s?[a-z0-9\-]{1,63}){1,5}",
         _always,
     ),
     Form(
         PiiKind.EMAIL,
+        Need(any_of=(" dot ",)),
         r"(?i)\b[a-z0-9._%+\-]{2,64} at [a-z0-9\-]{2,63} dot [a-z]{2,10}\b",
         _always,
     ),
     Form(
         PiiKind.URL,
+        Need(any_of=("://", "www.")),
         r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>\"'\x60\x00-\x1f]+[^\s<>\"'\x60.,;:!?)\]\x00-\x1f]",
         _always,
     ),
     Form(
         PiiKind.IBAN,
+        Need(digits=6),
         r"(?i)\b[a-z]{2}[0-9]{2}(?:[ \-]?[a-z0-9]{4}){2,7}(?:[ \-]?[a-z0-9]{1,4})?\b",
         _iban,
     ),
-    Form(PiiKind.CARD, r"\b[2-6](?:[ \-]?[0-9]){12,18}\b", _luhn),
-    Form(PiiKind.NET_ADDRESS, r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b", _address),
-    Form(PiiKind.NET_ADDRESS, r"(?i)\b(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}\b", _always),
-    Form(PiiKind.NET_ADDRESS, r"(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f.]{0,15}", _address),
-    Form(PiiKind.NATIONAL_ID, r"\b[0-9]{3}[\- ][0-9]{2}[\- ][0-9]{4}\b", _ssn),
+    Form(PiiKind.CARD, Need(digits=13), r"\b[2-6](?:[ \-]?[0-9]){12,18}\b", _luhn),
+    Form(NET, Need(4, (".",)), r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b", _address),
+    Form(NET, Need(1, (":", "-")), r"(?i)\b(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}\b", _always),
+    Form(NET, Need(any_of=(":",)), r"(?i)(?:[0-9a-f]{0,4}:){2,7}[0-9a-f.]{0,15}", _address),
+    Form(ID, Need(digits=7), r"\b[0-9]{3}[\- ][0-9]{2}[\- ][0-9]{4}\b", _ssn),
     Form(
         PiiKind.NATIONAL_ID,
+        Need(digits=6),
         r"(?i)\b[a-ceghj-prtw-z][a-ceghj-nprtw-z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d]\b",
         _always,
     ),
-    Form(PiiKind.NATIONAL_ID, r"(?i)\b[xyz0-9][0-9]{7}[\- ]?[a-z]\b", _by("es.nif")),
+    Form(ID, Need(digits=7), r"(?i)\b[xyz0-9][0-9]{7}[\- ]?[a-z]\b", _by("es.nif")),
     Form(
         PiiKind.NATIONAL_ID,
+        Need(digits=6),
         r"(?i)\b[a-z]{6}[0-9lmnpqrstuv]{2}[a-z][0-9lmnpqrstuv]{2}[a-z][0-9lmnpqrstuv]{3}[a-z]\b",
         _by("it.codicefiscale"),
     ),
     Form(
         PiiKind.NATIONAL_ID,
+        Need(digits=6),
         r"\b[12] ?[0-9]{2} ?[0-9]{2} ?[0-9][0-9AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}\b",
         _by("fr.nir"),
     ),
-    Form(PiiKind.NATIONAL_ID, r"\b[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\b", _by("br.cpf")),
-    Form(PiiKind.NATIONAL_ID, r"\b(?:19|20)?[0-9]{6}[\-+][0-9]{4}\b", _by("se.personnummer")),
-    Form(PiiKind.NATIONAL_ID, r"\b[0-9]{11}\b", _by("de.idnr")),
-    Form(PiiKind.NATIONAL_ID, r"\b[0-9]{11}\b", _by("pl.pesel")),
-    Form(PiiKind.NATIONAL_ID, r"\b[0-9]{4} [0-9]{4} [0-9]{4}\b", _by("in_.aadhaar")),
+    Form(ID, Need(digits=7), r"\b[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}\b", _by("br.cpf")),
+    Form(ID, Need(digits=7), r"\b(?:19|20)?[0-9]{6}[\-+][0-9]{4}\b", _by("se.personnummer")),
+    Form(ID, Need(digits=7), r"\b[0-9]{11}\b", _by("de.idnr")),
+    Form(ID, Need(digits=7), r"\b[0-9]{11}\b", _by("pl.pesel")),
+    Form(ID, Need(digits=7), r"\b[0-9]{4} [0-9]{4} [0-9]{4}\b", _by("in_.aadhaar")),
     Form(
         PiiKind.PHONE,
+        Need(digits=7),
         r"(?:\+|\b00)?\(?\+?[0-9]{1,15}\)?(?:[ .\-/]{0,3}\(?[0-9]{1,12}\)?){0,8}"
         r"(?: ?(?:x|ext\.?) ?[0-9]{1,6})?",
         _phone,
     ),
 )  # fmt: skip
 """In the order in which they claim a stretch of text."""
+FEWEST = min(form.needs.digits for form in FORMS if not form.needs.any_of)
+MARKS = tuple(
+    dict.fromkeys(mark for form in FORMS for mark in form.needs.any_of if form.needs.digits < 4)
+)
+"""A text with fewer digits and without any of these holds nothing."""
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[tuple[PiiKind, Any, Callable[[str, str], bool]], ...]:
+def _compiled() -> tuple[Any, ...]:
+    """The forms with their patterns compiled."""
     import re2
 
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     return tuple(
-        (form.kind, re2.compile(form.pattern.encode(), options), form.check) for form in FORMS
+        form._replace(pattern=re2.compile(form.pattern.encode(), options)) for form in FORMS
     )
 
 
@@ -232,19 +263,23 @@ def find(text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> list[Foun
 
 
 def _matches(text: str, kinds: frozenset[PiiKind]) -> Iterator[tuple[PiiKind, int, int]]:
-    has_digit = any(map(text.__contains__, "0123456789"))
+    digits, lower = sum(map(text.count, "0123456789")), text.lower()
+    if digits < FEWEST and not any(mark in lower for mark in MARKS):
+        return  # so it is with most texts, and this is on the way of every one
+    wanted = [one for one in _compiled() if one.kind in kinds and one.needs.met(digits, lower)]
+    if not wanted:
+        return
     # One byte for one character, so that places stay; what is not Latin stands for itself nowhere.
     raw = text.encode("latin-1", "replace")
     checks = 0
-    for kind, pattern, check in _compiled():
-        if kind not in kinds or not (has_digit or kind in (PiiKind.EMAIL, PiiKind.URL)):
-            continue
-        for match in pattern.finditer(raw):
+    for form in wanted:
+        check = form.check
+        for match in form.pattern.finditer(raw):
             start, end = match.span()
             checks += check is not _always
             # A text with so many candidates is an attack on our time: then the form is enough.
             if checks > CHECKS or check(text[start:end], text[max(0, start - BEFORE) : start]):
-                yield kind, start, end
+                yield form.kind, start, end
 
 
 @dataclass(slots=True)
