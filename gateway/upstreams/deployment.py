@@ -114,7 +114,9 @@ class Asking:
         one.in_flight += 1
         one.breaker.begin(self.begun)
         try:
-            reply: aiohttp.ClientResponse = await one.post(self.path, self.body, self.deadline - self.begun)
+            reply: aiohttp.ClientResponse = await one.post(
+                self.path, self.body, self.deadline - self.begun
+            )
             self.reply = reply
             if reply.status != 200:
                 said = await reply.content.read(AN_ERROR)

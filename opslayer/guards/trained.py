@@ -1,0 +1,111 @@
+"""A guard that looks by patterns and by a model that the loop trains.
+
+Patterns are few and sure: they hold from the first minute, and against what is hidden from the
+model. The model judges the text as a whole, window by window where it is long, since an attack in
+the middle of a document is an attack all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from opslayer.guards.looked import Action, GuardUnavailable, Looked
+from opslayer.guards.plain import plain
+from opslayer.guards.signs import Signs
+
+Score = Callable[[Sequence[str]], Sequence[float]]
+"""The probability of harm for each text, given by its signs, 0 to 1."""
+
+WINDOW, STEP = 600, 450
+"""Characters of a window, and from one to the next: a sentence is never only in two halves."""
+WINDOWS = 48
+"""Windows of one text, at most; of a longer one the beginning, the end, and what lies between at
+even distances."""
+LONGEST = 64 * 2**10
+"""Characters that patterns look at: what is longer is looked at in its windows alone."""
+LEET = str.maketrans("013457@$!|", "oieastasil")
+ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+SPACED = re.compile(r"(?:\b\w[ .\-_*]){4,}\w\b")
+HOMOGLYPHS = str.maketrans("аеорсухіѕԁɡһոԛԝАВЕКМНОРСТХ", "aeopcyxisdghnqwABEKMHOPCTX")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The guard."""
+
+    code: str
+    sentence: str
+    patterns: tuple[str, ...]
+    """RE2, over text in lower case."""
+    signs: Signs
+    """What the model looks at."""
+    score: Score | None
+    threshold: float
+    """The probability from which a text is blocked."""
+
+    def look(self, text: str) -> Looked:
+        """Blocked or passed; raises GuardUnavailable without a model, unless a pattern blocks."""
+        seen = plain(text).text.translate(HOMOGLYPHS)
+        if self._matches(seen):
+            return Looked(self.code, Action.BLOCKED, "", {"pattern": 1}, score=1.0)
+        if self.score is None:
+            raise GuardUnavailable(
+                f"{self.code} has no model yet: opslayer run train_model guard-{self.code}"
+            )
+        found = max(self.score([self.signs.read(part) for part in windows(seen)]), default=0.0)
+        if found >= self.threshold:
+            return Looked(self.code, Action.BLOCKED, "", {"model": 1}, score=found)
+        return Looked(self.code, Action.PASSED, text, score=found)
+
+    def _matches(self, seen: str) -> bool:
+        pattern = _compiled(self.patterns)
+        return any(pattern.search(view) for view in views(seen))
+
+
+def views(text: str) -> Iterator[str]:
+    """A text as it is, and as it reads once leetspeak, spaced letters and base64 are undone."""
+    lower = " ".join(text[:LONGEST].lower().split())
+    yield lower
+    folded = lower.translate(LEET)
+    if folded != lower:
+        yield folded
+    joined = SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
+    if joined != lower:
+        yield joined
+    for match in list(ENCODED.finditer(text[:LONGEST]))[:16]:
+        decoded = _decoded(match.group())
+        if decoded:
+            yield decoded.lower()
+
+
+def _decoded(text: str) -> str:
+    """What base64 says, where that is readable text."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        said = raw.decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return said if said.isprintable() else ""
+
+
+def windows(text: str) -> list[str]:
+    """A text in overlapping windows: itself, where it is short."""
+    if len(text) <= WINDOW:
+        return [text]
+    starts = list(range(0, len(text) - WINDOW + STEP, STEP))
+    if len(starts) > WINDOWS:
+        starts = [starts[place * (len(starts) - 1) // (WINDOWS - 1)] for place in range(WINDOWS)]
+    return [text[start : start + WINDOW] for start in starts]
+
+
+@lru_cache(maxsize=8)
+def _compiled(patterns: tuple[str, ...]) -> Any:
+    import re2
+
+    return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns))
