@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
                 return end + 4 + int(value)
         return 0
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """The server closed it, or we did."""
         if time.perf_counter() < self.tally.until:
             self.tally.failures += 1

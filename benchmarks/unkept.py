@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 
 import uvloop
 
-from gateway.worker import settle_memory  # noqa: I001 - first: it sets the libraries' threads
 from gateway.assembly import assemble
 from gateway.logs import configure
 from gateway.server import listen, server
+from gateway.worker import settle_memory
 from opslayer.configuration import load_all
 from opslayer.settings import Settings
 from opslayer.steps.introduce import introduce

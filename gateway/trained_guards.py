@@ -22,5 +22,6 @@ def make_guard(name: GuardName, model: RowModel, capability: Capability) -> Text
         said = model.predict([{column: text} for text in texts])
         return [1.0 - one["probabilities"]["harmless"] for one in said]
 
-    made = injection if name is GuardName.INJECTION else content
-    return made.guard(score)
+    if name is GuardName.INJECTION:
+        return injection.guard(score)
+    return content.guard(score)

@@ -1,4 +1,4 @@
-"""The real gateway for tests: `opslayer serve` in a process of its own, on a port of this machine."""
+"""The real gateway for tests: `opslayer serve` in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(40)
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()

@@ -194,8 +194,7 @@ def _fill(writer: object) -> list[str]:
     for number in range(10_000):
         try:
             writer.append([entry(f"f{number}", json.dumps("x" * 50_000))])  # type: ignore[attr-defined]
-        except StoreError as error:
-            assert "No space left" in str(error)
+        except StoreError:
             return kept
         kept.append(f"f{number}")
     raise AssertionError("the disk never filled")

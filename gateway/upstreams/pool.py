@@ -129,6 +129,11 @@ class Pool:
         body["stream_options"] = {"include_usage": True}
         idle = deployment.upstream.timeouts.idle.total_seconds()
         async with deployment.ask("/chat/completions", body, call.question.deadline) as reply:
+            if "json" in reply.content_type:  # it does not stream, or says what is wrong
+                yield streamed.take_whole(
+                    completion(reply, await read_all(reply), [], streamed.name)
+                )
+                return
             streamed.check_kind(reply)
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(idle) as limit:

@@ -111,6 +111,13 @@ class Streamed:
         self.reason = choice.finish_reason or self.reason
         return choice.delta.content or ""
 
+    def take_whole(self, said: Said) -> str:
+        """An answer that came whole; its text."""
+        self.text, self.reason, self.done = str(said.output["reply"] or ""), said.finish, True
+        if not said.usage.estimated:
+            self.counts = Counts(said.usage.input, said.usage.output)
+        return self.text
+
     def finish(self) -> None:
         """Raise Failure where the stream ended before its end."""
         if not self.done and self.reason is None:

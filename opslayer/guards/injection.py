@@ -11,8 +11,8 @@ RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|p
 PRIOR = r"(?:previous|prior|above|earlier|preceding|initial|original|existing|former|system|your|all|any|the|these|those)"
 PATTERNS = (
     rf"\b(?:ignore|disregard|forget|override|overrule|bypass|discard|neglect)\b (?:[a-z']+ ){{0,4}}?{PRIOR} (?:[a-z']+ ){{0,3}}?{RULES}\b",
-    rf"\b(?:ignore|disregard|forget) (?:everything|anything|all)\b[^.]{{0,40}}\b(?:above|before|prior|previously|told|said)\b",
-    rf"\b(?:reveal|show|print|repeat|output|display|tell me|give me|leak|dump|write out|what (?:is|are|were))\b[^.?!]{{0,40}}\b(?:your|the|hidden|secret|initial|original) (?:[a-z]+ )?(?:system prompt|system message|initial prompt|hidden prompt|initial instructions|original instructions|system instructions)",
+    r"\b(?:ignore|disregard|forget) (?:everything|anything|all)\b[^.]{0,40}\b(?:above|before|prior|previously|told|said)\b",
+    r"\b(?:reveal|show|print|repeat|output|display|tell me|give me|leak|dump|write out|what (?:is|are|were))\b[^.?!]{0,40}\b(?:your|the|hidden|secret|initial|original) (?:[a-z]+ )?(?:system prompt|system message|initial prompt|hidden prompt|initial instructions|original instructions|system instructions)",
     r"\b(?:repeat|print|output|copy)\b[^.?!]{0,30}\b(?:everything|all (?:the )?(?:text|words)|the (?:text|words)) (?:above|before this)",
     r"\bdo anything now\b|\bdan mode\b|\bdeveloper mode (?:enabled|on|output|is)\b|\bjail ?break(?:ed|ing)? (?:mode|prompt|yourself)|\bgod ?mode enabled",
     r"\b(?:you are|you're|act as|pretend to be|become|simulate|roleplay as|role-play as)\b[^.?!]{0,60}\b(?:unrestricted|unfiltered|uncensored|no restrictions|without (?:any )?(?:restrictions|filters?|limits|limitations|rules|ethics|morals|censorship)|free of (?:all )?(?:restrictions|rules)|evil|amoral)\b",

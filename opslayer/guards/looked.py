@@ -45,9 +45,13 @@ class TextGuard(Protocol):
     It has to be done within 50 ms for 64 KiB of whatever text, since it runs in the event loop.
     """
 
-    code: str
-    sentence: str
-    """What it guards against, for a person."""
+    @property
+    def code(self) -> str:
+        """Its short name."""
+
+    @property
+    def sentence(self) -> str:
+        """What it guards against, for a person."""
 
     def look(self, text: str) -> Looked:
         """Its verdict; raises GuardUnavailable where it can't look."""

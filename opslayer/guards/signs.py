@@ -160,10 +160,11 @@ def _pattern(stems: str) -> re.Pattern[str]:
     return re.compile("|".join(part for part in parts if part))
 
 
-ANYWHERE = frozenset(
-    "fuck shit cunt nigg fagg slut pedo nazi twat libt scum idiot moron bitch fucktard libtard "
-    "trumptard traitor retard tards democrap asshole dumbass".split()
-)
+ANYWHERE = frozenset({
+    "fuck", "shit", "cunt", "nigg", "fagg", "slut", "pedo", "nazi", "twat", "libt", "scum",
+    "idiot", "moron", "bitch", "fucktard", "libtard", "trumptard", "traitor", "retard", "tards",
+    "democrap", "asshole", "dumbass",
+})  # fmt: skip
 
 _MASKED = re.compile(r"(?:f|s|b|c|d|a|p|n|w)[\w*@$#&!|]*[*@$#&!|]+\w*")
 HOSTILE = Signs.of(CONTENT, CONTENT_WHOLE)
