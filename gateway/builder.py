@@ -17,7 +17,7 @@ from gateway.prompts import Renderer
 from gateway.route import Plan, Step
 from gateway.trained_guards import make_guard
 from gateway.upstreams import Upstreams
-from opslayer.capability import Capability, GuardName, Kind, PoolFallback, RuleFallback
+from opslayer.capability import Capability, Fallback, GuardName, Kind
 from opslayer.errors import NotFound, OpslayerError, StoreError
 from opslayer.guards.looked import TextGuard
 from opslayer.guards.panel import Panel
@@ -148,9 +148,9 @@ class Builder:
 
     def _fallbacks(self, capability: Capability, known: Remembered) -> Iterator[Step]:
         for step in capability.fallback:
-            if isinstance(step, RuleFallback):
+            if isinstance(step, Fallback) and step.rule is not None:
                 yield Step(CONSTANT, RuleAnswerer(capability, step.rule.constant))
-            elif isinstance(step, PoolFallback):
+            elif isinstance(step, Fallback) and step.pool is not None:
                 variant = Variant(name=step.pool, pool=step.pool)
                 yield Step(step.pool, self._pool(capability, variant), pool=True)
             elif known.previous is not None:
@@ -163,10 +163,11 @@ class Builder:
         if variant.pool is not None:
             return self._pool(capability, variant)
         if variant.model_version is None:
-            rule = next((one for one in capability.fallback if isinstance(one, RuleFallback)), None)
+            steps = (one for one in capability.fallback if isinstance(one, Fallback))
+            rule = next((one.rule for one in steps if one.rule is not None), None)
             if rule is None:
                 raise NotFound("it is the fixed rule, and the file has none")
-            return RuleAnswerer(capability, rule.rule.constant)
+            return RuleAnswerer(capability, rule.constant)
         version = next((one for one in versions if one.version == variant.model_version), None)
         if version is None:
             raise NotFound(f"the ledger has no version {variant.model_version}")

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from gateway.worker import die_with_parent
 from opslayer.errors import StoreError
 from opslayer.settings import Settings
 from opslayer.stores import Stores
@@ -42,7 +43,8 @@ def run(stores: Stores, wait: Callable[[float], bool], tell: Callable[[str], Non
 
 
 def main() -> None:
-    """Drain until SIGTERM or SIGINT."""
+    """Drain until SIGTERM or SIGINT, or until the process that started this one is gone."""
+    die_with_parent()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

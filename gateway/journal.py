@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic, perf_counter
 
-from opslayer.errors import StoreError
 from opslayer.stores.journal import Entry, Writer
 
 MOST = 10_000
 """Records that may wait for the disk: what comes then is refused, and comes again."""
+HEAVIEST = 64 * 2**20
+"""Bytes that may wait: pictures are large."""
 SLOW = 0.002
 """Seconds of a mean commit from which a lone call is left to the thread too."""
 ALPHA = 0.2
@@ -39,7 +40,8 @@ class Overloaded(Exception):
 class Waiting:
     """Records of one call, and who waits for them."""
 
-    entries: Sequence[Entry]
+    frames: bytes
+    records: int
     done: asyncio.Future[None]
 
 
@@ -57,6 +59,9 @@ class Capture:
     _batch: list[Waiting] = field(default_factory=list)
     """What waits for the next commit."""
     _queued: int = 0
+    """Records that wait, those under way included."""
+    _bytes: int = 0
+    """Their size."""
     _again: float = 0.0
     _mean: float = 0.0
     _inbox: SimpleQueue[list[Waiting] | None] = field(default_factory=SimpleQueue)
@@ -68,19 +73,22 @@ class Capture:
         """Raise Overloaded where a record would not be taken now: better before money is spent."""
         if self.failure and monotonic() < self._again:
             raise Overloaded(f"interactions can't be kept now: {self.failure}")
-        if self._queued >= MOST:
+        if self._queued >= MOST or self._bytes >= HEAVIEST:
             raise Overloaded("too many interactions wait for the disk")
 
     async def write(self, *entries: Entry) -> None:
         """Return once the entries are durable.
 
-        Raises Overloaded where they are not, and are not going to be.
+        Raises Overloaded where they are not, and are not going to be; StoreError for an entry that
+        the journal never takes, before any other call is concerned.
         """
         self.check()
+        frames = b"".join(entry.frame() for entry in entries)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._batch.append(Waiting(entries, future))
+        self._batch.append(Waiting(frames, len(entries), future))
         self._queued += len(entries)
+        self._bytes += len(frames)
         if not self._busy:
             self._busy = True
             loop.call_soon(self._commit, loop)
@@ -112,11 +120,11 @@ class Capture:
         while (batch := self._inbox.get()) is not None:
             loop.call_soon_threadsafe(self._settle, loop, batch, *self._write(batch))
 
-    def _write(self, batch: Sequence[Waiting]) -> tuple[StoreError | None, float]:
+    def _write(self, batch: Sequence[Waiting]) -> tuple[Exception | None, float]:
         began = perf_counter()
         try:
-            self.writer.append([entry for one in batch for entry in one.entries])
-        except StoreError as error:
+            self.writer.commit(b"".join(one.frames for one in batch))
+        except Exception as error:  # whatever it is: somebody waits for an answer
             return error, perf_counter() - began
         return None, perf_counter() - began
 
@@ -124,11 +132,12 @@ class Capture:
         self,
         loop: asyncio.AbstractEventLoop,
         batch: Sequence[Waiting],
-        error: StoreError | None,
+        error: Exception | None,
         took: float,
     ) -> None:
-        records = sum(len(one.entries) for one in batch)
+        records = sum(one.records for one in batch)
         self._queued -= records
+        self._bytes -= sum(len(one.frames) for one in batch)
         self._mean += ALPHA * (took - self._mean)
         self.failure = "" if error is None else str(error)
         if error is None:

@@ -475,16 +475,18 @@ class ConstantRule(Section):
     constant: Value
 
 
-class RuleFallback(Section):
-    """The last resort in a fallback chain."""
+class Fallback(Section):
+    """One step of a fallback chain: the fixed rule, or a pool of upstreams."""
 
-    rule: ConstantRule
+    rule: ConstantRule | None = None
+    """The last resort."""
+    pool: Name | None = None
 
-
-class PoolFallback(Section):
-    """A pool of upstreams in a fallback chain."""
-
-    pool: Name
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.rule is None) == (self.pool is None):
+            raise ValueError("give either rule or pool")
+        return self
 
 
 class Capability(Section):
@@ -507,9 +509,7 @@ class Capability(Section):
     guards: Guards = Guards()
     answer: AnswerRules = AnswerRules()
     image: ImageRules | None = None
-    fallback: tuple[Literal["previous_release"] | RuleFallback | PoolFallback, ...] = (
-        "previous_release",
-    )
+    fallback: tuple[Literal["previous_release"] | Fallback, ...] = ("previous_release",)
     upstreams: tuple[Upstream, ...] = ()
     prompts: tuple[Prompt, ...] = ()
 

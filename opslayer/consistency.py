@@ -10,11 +10,10 @@ from opslayer.capability import (
     Capability,
     ColumnType,
     Condition,
+    Fallback,
     Finding,
     Kind,
     Place,
-    PoolFallback,
-    RuleFallback,
     twice,
 )
 from opslayer.records import Value
@@ -76,6 +75,21 @@ def _image_has_pixels(capability: Capability) -> list[Finding]:
     return found
 
 
+def _words_mean_classes(capability: Capability) -> list[Finding]:
+    if capability.classes is None:
+        return []
+    named: dict[Place, list[str]] = {
+        ("answer", "replies"): list(capability.answer.replies),
+        ("image", "words"): list(capability.image.words) if capability.image else [],
+    }
+    return [
+        Finding((*place, name), f"is no class; use {', '.join(capability.classes)}")
+        for place, names in named.items()
+        for name in names
+        if name not in capability.classes
+    ]
+
+
 def _fallback_pools_exist(capability: Capability) -> list[Finding]:
     return [
         Finding(
@@ -83,7 +97,7 @@ def _fallback_pools_exist(capability: Capability) -> list[Finding]:
             f"{step.pool} is no pool of upstreams; {_pools(capability)}",
         )
         for index, step in enumerate(capability.fallback)
-        if isinstance(step, PoolFallback) and step.pool not in capability.pools
+        if isinstance(step, Fallback) and step.pool and step.pool not in capability.pools
     ]
 
 
@@ -172,7 +186,7 @@ def _answers_fit_kind(capability: Capability) -> list[Finding]:
     ] + [
         (("fallback", index, "rule", "constant"), step.rule.constant)
         for index, step in enumerate(capability.fallback)
-        if isinstance(step, RuleFallback) and capability.kind in PREDICTORS
+        if isinstance(step, Fallback) and step.rule and capability.kind in PREDICTORS
     ]
     return [
         Finding(place, wrong)
@@ -236,6 +250,7 @@ CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _something_answers,
     _chat_reads_a_text,
     _image_has_pixels,
+    _words_mean_classes,
     _upstreams_fit_kind,
     _fallback_pools_exist,
     _metric_fits_kind,

@@ -132,7 +132,7 @@ def test_a_part_that_is_wrong_by_itself_starts_no_second_problem(tmp_path: Path)
         ("monitor: {schedule: '0 6 * *'}", "monitor.schedule", "five cron fields"),
         ("monitor: {schedule: '0 6 31 4,6 *'}", "monitor.schedule", "day-of-month"),
         ("release: {canary: 1.5}", "release.canary", "at most 1"),
-        ("guards: {input: [pii]}", "guards.input[0]", "must be shape"),
+        ("guards: {input: [faces]}", "guards.input[0]", "must be one of shape, pii"),
         ("fallback: [previous]", "fallback[0]", "did you mean previous_release?"),
         ("fallback: [{rule: {constant: [1]}}]", "fallback[0].rule.constant", "is a list"),
         ("fallback: [{rule: {constant: x}}]", "fallback[0].rule.constant", "a number"),
@@ -219,6 +219,10 @@ def test_the_password_of_a_url_is_not_repeated(tmp_path: Path) -> None:
     assert "secret" not in found.message
 
 
+CHAT = b"name: shop\nkind: chat\n"
+"""A chat that nothing answers, which is told on line 1 beside all else."""
+
+
 @pytest.mark.parametrize(
     ("content", "line", "sentence"),
     [
@@ -236,11 +240,11 @@ def test_the_password_of_a_url_is_not_repeated(tmp_path: Path) -> None:
         (b"%YAML 1.1\n---\nname: shop\n", 1, "directives"),
         (b"name: shop\x00\n", 1, "control character"),
         (b"name: " + b"[" * 1000 + b"\n", 1, "nested deeper"),
-        (b"name: shop\nkind: chat\nlabels: !!python/object:os.system {}\n", 3, "the tag"),
-        (b"name: shop\nkind: chat\nlabels: &a {rules: *a}\n", 3, "contains itself"),
+        (CHAT + b"labels: !!python/object:os.system {}\n", 3, "the tag"),
+        (CHAT + b"labels: &a {rules: *a}\n", 3, "contains itself"),
         (b'name: "\\ud800"\nkind: chat\n', 1, "surrogate"),
-        (b"name: shop\nkind: chat\nname: shop\n", 3, "occurs twice, first on line 1"),
-        (b"name: shop\nkind: chat\n? [a]\n: 1\n", 3, "stands as a key"),
+        (CHAT + b"name: shop\n", 3, "occurs twice, first on line 1"),
+        (CHAT + b"? [a]\n: 1\n", 3, "stands as a key"),
     ],
 )
 def test_what_is_no_usable_yaml_is_refused_at_its_line(
@@ -248,7 +252,8 @@ def test_what_is_no_usable_yaml_is_refused_at_its_line(
 ) -> None:
     found = problems(tmp_path, content)
     assert any(sentence in problem.message for problem in found), found
-    assert all(problem.line == line and problem.field for problem in found)
+    others = [problem for problem in found if problem.field != "upstreams"]
+    assert all(problem.line == line and problem.field for problem in others)
 
 
 def test_aliases_that_multiply_are_bounded(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.traced import calls, early, strace
 from opslayer.errors import StoreError
 from opslayer.stores import Stores
 from opslayer.stores.journal import Entry, Journal, drain, entries_in
@@ -34,6 +37,24 @@ for number in range(100_000):
     writer.append(entries)
     print(number, flush=True)
 """
+
+STUBBORN = """
+import os, sys
+from pathlib import Path
+from opslayer.errors import StoreError
+from opslayer.stores.journal import Entry, Journal
+os.write(2, f"{os.getpid()}\\n".encode())
+writer = Journal(Path(sys.argv[1])).writer("one")
+for number in range(int(sys.argv[2])):
+    try:
+        writer.append([Entry("feedback", f"id{number:03}", "shop", "x" * 900)])
+        os.write(1, f"id{number:03}\\n".encode())
+    except StoreError as error:
+        os.write(1, f"# {error}\\n".encode())
+"""
+"""Appends, tells what it has appended, and goes on after a failure."""
+
+traced = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
 def entry(id: str, text: str = "{}") -> Entry:
@@ -198,3 +219,119 @@ def _fill(writer: object) -> list[str]:
             return kept
         kept.append(f"f{number}")
     raise AssertionError("the disk never filled")
+
+
+def test_a_record_that_could_not_be_read_back_is_refused(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opslayer.stores.journal.entry.LARGEST", 1000)
+    writer = stores.journal.writer("one")
+    with pytest.raises(StoreError, match="the journal takes 1000 at most"):
+        writer.append([entry("fine"), entry("large", "x" * 1000)])
+    with pytest.raises(StoreError, match="a line break"):
+        writer.append([entry("two\nlines")])
+    writer.append([entry("after")])
+    writer.close()
+    drain(stores.journal, stores.events)
+    assert ids(stores) == ["after"]
+
+
+def test_damage_in_the_middle_of_a_segment_costs_one_record_and_the_file_is_kept(
+    stores: Stores,
+) -> None:
+    writer = stores.journal.writer("one")
+    writer.append([entry(name, "x" * 300) for name in "abc"])
+    writer.close()
+    (segment,) = stores.journal.root.glob("one/*.log")
+    data = bytearray(segment.read_bytes())
+    data[len(entry("a", "x" * 300).frame()) + 100] ^= 4
+    segment.write_bytes(data)
+    drain(stores.journal, stores.events)
+    assert ids(stores) == ["a", "c"]
+    assert [path.suffix for path in stores.journal.root.glob("one/[0-9]*")] == [".damaged"]
+
+
+def test_a_writer_takes_a_small_part_of_a_small_disk(tmp_path: Path) -> None:
+    writer = Journal(tmp_path / "journal").writer("one")
+    writer.append([entry("a")])
+    (segment,) = tmp_path.glob("journal/one/*.log")
+    disk = os.statvfs(tmp_path)
+    assert segment.stat().st_size <= max(1000, disk.f_bavail * disk.f_frsize // 8)
+    writer.close()
+
+
+@traced
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "fdatasync:error=EIO:when=1+2",
+        "fdatasync:error=EIO:when=2+3",
+        "fsync:error=EIO:when=3+2,fdatasync:error=EIO:when=2+2",
+        "pwrite64:error=ENOSPC:when=1+2",
+        "pwrite64:error=EIO:when=2+3",
+        "fallocate:error=EIO:when=1+2,fdatasync:error=EIO:when=2+2",
+        "ftruncate:error=EIO,fdatasync:error=EIO:when=2+2",
+    ],
+)
+def test_a_failed_write_or_sync_is_not_acknowledged_and_the_next_one_works(
+    stores: Stores, tmp_path: Path, fault: str
+) -> None:
+    command = [*strace(tmp_path / "trace", fault.split(",")), sys.executable, "-c", STUBBORN]
+    ran = subprocess.run(
+        [*command, str(stores.journal.root), "12"], capture_output=True, text=True, check=True
+    )
+    said = ran.stdout.splitlines()
+    told = [line for line in said if line.startswith("id")]
+    assert len(said) == 12
+    assert 4 <= len(told) < 12
+    assert early(calls(tmp_path / "trace"), lambda call: _told(call.path, call.text)) == []
+    drain(stores.journal, stores.events)
+    found = ids(stores)
+    assert {*told} <= {*found}
+    assert found == sorted(set(found))
+
+
+@traced
+def test_no_record_is_acknowledged_before_a_sync_that_covers_it(
+    stores: Stores, tmp_path: Path
+) -> None:
+    command = [*strace(tmp_path / "trace"), sys.executable, "-c", STUBBORN]
+    run = [*command, str(stores.journal.root), "20"]
+    subprocess.run(run, check=True, capture_output=True)
+    found = calls(tmp_path / "trace")
+    told = [id for call in found if call.name == "write" for id in _told(call.path, call.text)]
+    assert len(told) == 20
+    assert early(found, lambda call: _told(call.path, call.text)) == []
+    unsynced = [call for call in found if call.name != "fdatasync"]
+    assert early(unsynced, lambda call: _told(call.path, call.text)) == told
+
+
+def _told(path: str, text: str) -> list[str]:
+    """The ids that a write to a pipe acknowledges."""
+    at = text.find('"id')
+    return [text[at + 1 : at + 6]] if path.startswith("pipe:") and at >= 0 else []
+
+
+@traced
+def test_what_was_carried_of_a_segment_that_failed_hides_nothing_of_the_next(
+    stores: Stores, tmp_path: Path
+) -> None:
+    stopped = ["fdatasync:error=EIO:signal=SIGSTOP:when=1"]
+    command = [*strace(tmp_path / "trace", stopped), sys.executable, "-c", STUBBORN]
+    root = str(stores.journal.root)
+    with subprocess.Popen(
+        [*command, root, "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        pid = int(process.stderr.readline())
+        while not drain(stores.journal, stores.events):  # what was written, and never synced
+            assert process.poll() is None
+        with suppress(ProcessLookupError):
+            while process.poll() is None:
+                os.kill(pid, signal.SIGCONT)
+        told = [line.strip() for line in process.stdout if line.startswith("id")]
+    drain(stores.journal, stores.events)
+    assert told == ["id001", "id002", "id003"]
+    assert ids(stores) == ["id000", *told]
+    assert not list(stores.journal.root.glob("one/*.at"))

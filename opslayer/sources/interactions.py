@@ -1,6 +1,7 @@
 """The interaction log as a source: what was asked, what was answered, what was said about it.
 
-Feedback that states no target (a thumb, a click) stays in the log and is counted, no more.
+Feedback that states no target (a thumb, a click), a refused call, a picture and the start of a
+stream stay in the log and are counted, no more.
 """
 
 from __future__ import annotations
@@ -119,23 +120,23 @@ class _Taken:
             raise EntryError(
                 f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
             ) from error
-        if isinstance(record, Start):
-            return  # its interaction tells how it ended; without one there was no answer
-        if isinstance(record, Interaction):
-            if not self._is_row(record):
-                self.remarks += 1
-                return
+        if isinstance(record, Start) or not self._is_wanted(record):
+            self.remarks += 1  # of a start, its interaction tells how it ended
+        elif isinstance(record, Interaction):
             _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
-        elif record.kind in STATES and self.capability.predictor:
-            self.stated.append((record, stated(self.capability, record.value, "value")))
         else:
-            self.remarks += 1
+            self.stated.append((record, stated(self.capability, record.value, "value")))
 
-    def _is_row(self, record: Interaction) -> bool:
-        """Whether it is a row of the contract's columns: what was refused or broke off has none,
-        and a picture is asked for in words."""
-        return record.status is Status.ANSWERED and self.capability.kind is not Kind.IMAGE
+    def _is_wanted(self, record: Interaction | Feedback) -> bool:
+        """Whether it is a row, or says a target.
+
+        Somebody asked it, so it is a row, also where the answer failed, broke off or came from a
+        fallback. What was refused need not keep the contract, and a picture is asked for in words.
+        """
+        if isinstance(record, Interaction):
+            return record.status is not Status.REFUSED and self.capability.kind is not Kind.IMAGE
+        return record.kind in STATES and self.capability.predictor
 
     def _answer(self, record: Interaction) -> Any:
         value = record.output.get("value")

@@ -39,7 +39,7 @@ class Counts:
     statements: int = 0
     """Feedback that states a target, new as a tag."""
     remarks: int = 0
-    """Feedback that states none; it stays in the interaction log."""
+    """What is no row and states no target; it stays in the interaction log."""
     tags: int = 0
     """Tags new in the lake: from targets in rows, and from statements."""
     corrections: int = 0

@@ -1,0 +1,79 @@
+"""Carrying the journal into the interaction log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from opslayer.errors import StoreError
+from opslayer.stores.events import Events
+from opslayer.stores.journal.address import Journal
+from opslayer.stores.journal.entry import Entry, entries_in
+from opslayer.stores.journal.lock import exclusive
+from opslayer.stores.journal.segment import LOCK, Segment, forget_strays, segments_in
+
+PORTION = 2_000
+"""Records that one transaction carries into the log."""
+
+log = logging.getLogger("opslayer.journal")
+
+
+def drain(journal: Journal, events: Events) -> int:
+    """Carry what the journal holds into the log; returns how many records were new there.
+
+    One process at a time: where another is at it, waits until it is done, and then looks itself.
+    What was durable in the journal when it was called is in the log when it returns. Raises
+    StoreError where the log's database or the journal's disk is away; nothing is lost then.
+    """
+    if not journal.root.is_dir():
+        return 0
+    try:
+        with exclusive(journal.root / LOCK):
+            return sum(_drain(journal, name, events) for name in journal.writers())
+    except OSError as error:
+        raise StoreError(
+            f"the journal {journal.root} can't be carried on: {error.strerror}"
+        ) from error
+
+
+def _drain(journal: Journal, writer: str, events: Events) -> int:
+    new, folder = 0, journal.root / writer
+    while segments := segments_in(folder):
+        for segment in segments[:-1]:
+            new += _finish(segment, writer, events)
+        new += _carry(segments[-1], writer, events)
+        if journal.is_written(writer):
+            break
+        # Nobody appends to it any more: whoever opens the folder now begins another segment.
+        new += _finish(segments[-1], writer, events)
+    forget_strays(folder)
+    return new
+
+
+def _carry(segment: Segment, writer: str, events: Events) -> int:
+    """Carry the records that follow those carried before, of a segment that is being written."""
+    began = segment.carried
+    found = list(entries_in(segment.read(began)))
+    new = _append([entry for entry, _ in found], writer, events)
+    if found:
+        segment.note(began + found[-1][1])
+    return new
+
+
+def _finish(segment: Segment, writer: str, events: Events) -> int:
+    """Carry what is left of a segment that nobody writes any more, and take it away."""
+    data = segment.read(segment.carried)
+    whole = list(entries_in(data))
+    behind = whole[-1][1] if whole else 0
+    rest = list(entries_in(data, behind, past_damage=True))
+    new = _append([entry for entry, _ in (*whole, *rest)], writer, events)
+    if rest:  # what is not whole was not cut off: it was acknowledged once
+        log.warning("the journal was damaged on its disk; look at %s", segment.keep_aside())
+    else:
+        segment.remove()
+    return new
+
+
+def _append(entries: Sequence[Entry], writer: str, events: Events) -> int:
+    starts = range(0, len(entries), PORTION)
+    return sum(events.append_entries(entries[at : at + PORTION], writer) for at in starts)
