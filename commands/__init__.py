@@ -26,6 +26,7 @@ VERBS = {
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),
+    "export": ("commands.export:app", "Write out interactions, labels or a training set."),
     "keys": ("commands.keys:app", "Create, list and revoke keys of the API."),
 }
 """Each verb's function or app, and the sentence that `opslayer --help` shows."""

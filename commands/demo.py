@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,10 +14,13 @@ from commands.output import AsJson, duration, emit, say, show
 from commands.server import answering
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from flows.replay import Past, Step
+    from opslayer.capability import Capability
 
 TOLD = ("alarm", "move", "train", "failed")
 """Outcomes worth a reader's eye among a window's verdicts."""
@@ -63,8 +66,9 @@ def demo(
     past = prepare(capability, here.settings, folder)
     embed(folder)
     tell(_plan(past))
-    tally = _live(past, tell)
-    summary = _summary(past, tally, time.monotonic() - begun)
+    tally, capabilities = _live(past, here.settings.configs, tell)
+    answered = _answer(past, capabilities, tell)
+    summary = _summary(past, tally, time.monotonic() - begun) | {"answers": answered}
     if as_json:
         emit(summary)
     else:
@@ -80,16 +84,33 @@ def _plan(past: Past) -> str:
     )
 
 
-def _live(past: Past, tell: Callable[[str], None]) -> Tally:
+def _live(past: Past, configs: Path, tell: Callable[[str], None]) -> tuple[Tally, list[Capability]]:
+    """Live every window, then train what else is declared; what can be called in the end."""
     from flows.embedded import unwatched
-    from flows.replay import live
+    from flows.replay import join, live
 
     tally = Tally()
     with answering(), unwatched():
         for step in live(past):
             tell(_line(step, tally))
             tally.add(step)
-    return tally
+        tell("Training what else is declared, then calling all of it through one API …")
+        capabilities = join(past, configs)
+    return tally, capabilities
+
+
+def _answer(
+    past: Past, capabilities: Sequence[Capability], tell: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Call every capability through the gateway."""
+    from commands.calls import ask_all, serving
+
+    home = past.stores.reports.root.parent
+    with serving(home / "gateway.log") as url:
+        answered = ask_all(url, capabilities, home)
+    for one in answered:
+        tell(f"  {one['capability']} ({one['variant']}): {one['answer']}")
+    return answered
 
 
 def _line(step: Step, before: Tally) -> str:

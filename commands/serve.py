@@ -85,25 +85,35 @@ def listen(host: str, port: int) -> socket.socket:
         raise Refused(f"{host}:{port}: {error.strerror}: choose another with --port") from error
 
 
-def services(here: Context, listening: socket.socket, workers: int) -> list[Service]:
-    """The workers, and the drain that carries what they keep into the log."""
+def services(
+    here: Context, listening: socket.socket, workers: int, *, heard: bool = True
+) -> list[Service]:
+    """The workers, and the drain that carries what they keep into the log.
+
+    `heard` is whether they log to our own standard error, and not into files.
+    """
     metrics = here.settings.root / "gateway" / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True)
     own = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     host = socket.gethostname().split(".")[0][:40] or "local"
     descriptor = listening.fileno()
+    address, port = listening.getsockname()[:2]
     made = [
         Service(
             f"gateway-{number}",
             [sys.executable, "-m", "gateway.worker", str(descriptor), f"{host}-{number}"],
-            environment=own,
-            passes=(descriptor,),
-            logs_to_stderr=True,
+            f"http://{address}:{port}" if number == 1 else "one more of them",
+            own,
+            f"http://{address}:{port}/healthz" if number == 1 else "",
+            (descriptor,),
+            heard,
         )
         for number in range(1, workers + 1)
     ]
-    drain = Service("drain", [sys.executable, "-m", "gateway.drain"], logs_to_stderr=True)
+    carries = "carries interactions into the log"
+    command = [sys.executable, "-m", "gateway.drain"]
+    drain = Service("drain", command, carries, logs_to_stderr=heard)
     return [*made, drain]
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from commands import serve
 from commands.after import answers
 from commands.context import Context, context
 from commands.output import AsJson, complain, emit, say
@@ -29,6 +30,7 @@ def up(
         int, Parameter(help="Port of the Prefect server and its pages.")
     ] = 4200,
     mlflow_port: Annotated[int, Parameter(help="Port of MLflow's pages.")] = 5000,
+    gateway_port: Annotated[int, Parameter(help="Port of the API.")] = 8000,
     as_json: AsJson = False,
 ) -> None:
     """Start every service on this machine and keep it running until Ctrl-C.
@@ -39,11 +41,14 @@ def up(
     here = context()
     here.capabilities()  # a broken file is told before anything starts
     _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
+    serve.introduce_all(here)
+    listening = serve.listen(HOST, gateway_port)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     server, others = services(here, prefect_port, mlflow_port)
-    running, logs = [server, *others], here.settings.root / "logs"
+    gateway = serve.services(here, listening, 1, heard=False)
+    running, logs = [server, *others, *gateway], here.settings.root / "logs"
     if as_json:
         telling = (running, logs, stopped)
         threading.Thread(target=_tell_machine, args=telling, daemon=True).start()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from opslayer.capability import Capability
-from opslayer.configuration import load_capability
+from opslayer.configuration import load_all, load_capability
 from opslayer.errors import NotEnoughData
 from opslayer.judgement.losses import row_losses
 from opslayer.records import Feedback, FeedbackKind, Verdict
@@ -157,6 +157,22 @@ def live(past: Past) -> Iterator[Step]:
     for window in range(past.start, past.end):
         yield _live(past, window, clock)
         clock = past.moment(window)
+
+
+def join(past: Past, configs: Path) -> list[Capability]:
+    """Train every other capability of a folder into the replay's installation, from its own
+    sources. Returns what can be called: all but the guards' own models."""
+    from flows.train_model import train_model
+
+    folder = past.stores.reports.root.parent / "configs" / "capabilities"
+    for path in sorted((configs / "capabilities").glob("*.yaml")):
+        if path.stem == past.capability.name:
+            continue
+        shutil.copyfile(path, folder / path.name)
+        capability = load_capability(path.stem, folder.parent)
+        if capability.predictor:
+            train_model(capability.name, by="replay")
+    return [one for one in load_all(folder.parent) if not one.name.startswith("guard-")]
 
 
 def _live(past: Past, window: int, clock: datetime) -> Step:

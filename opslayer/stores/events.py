@@ -107,6 +107,11 @@ class Events:
                 found.update({row.id: row.record for row in connection.execute(query)})
         return [Interaction.model_validate_json(found[id]) for id in ids if id in found]
 
+    def known(self, kind: str, ids: Sequence[str]) -> set[str]:
+        """Which of these ids the log has records of a kind of."""
+        with reading(self.url) as connection:
+            return {id for _, id in _known(connection, [(kind, id) for id in ids])}
+
     def feedback_about(self, interaction: Interaction) -> list[Feedback]:
         """Everything said about an interaction, in the order in which it was logged."""
         query = select(events.c.record).where(

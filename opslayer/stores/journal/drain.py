@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from opslayer.errors import StoreError
 from opslayer.stores.events import Events
@@ -12,8 +12,9 @@ from opslayer.stores.journal.entry import Entry, entries_in
 from opslayer.stores.journal.lock import exclusive
 from opslayer.stores.journal.segment import LOCK, Segment, forget_strays, segments_in
 
-PORTION = 2_000
-"""Records that one transaction carries into the log."""
+PORTION = 2**20
+"""Characters that one transaction carries into the log, or one record: where a disk is nearly
+full, small steps still find room."""
 
 log = logging.getLogger("opslayer.journal")
 
@@ -75,5 +76,17 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
 
 
 def _append(entries: Sequence[Entry], writer: str, events: Events) -> int:
-    starts = range(0, len(entries), PORTION)
-    return sum(events.append_entries(entries[at : at + PORTION], writer) for at in starts)
+    return sum(events.append_entries(portion, writer) for portion in _portions(entries))
+
+
+def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    portion: list[Entry] = []
+    size = 0
+    for entry in entries:
+        portion.append(entry)
+        size += len(entry.text)
+        if size >= PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion

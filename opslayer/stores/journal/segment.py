@@ -58,7 +58,7 @@ class Segment:
 
 def segments_in(folder: Path) -> list[Segment]:
     """A writer's segments by number."""
-    there = (Segment(path) for path in folder.glob(f"*{SUFFIX}"))
+    there = (Segment(path) for path in folder.glob(f"[0-9]*{SUFFIX}"))
     return sorted(there, key=lambda segment: segment.number)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from opslayer.errors import NotFound
-from opslayer.records import Snapshot
+from opslayer.records import Recipe, Snapshot
 from opslayer.stores.ledger.database import add_new, reading, transaction
 from opslayer.stores.ledger.tables import snapshots
 
@@ -32,6 +32,23 @@ class Snapshots:
                 },
             )
         return self.get(snapshot.capability, snapshot.digest)
+
+    def newest(self, capability: str) -> Snapshot:
+        """The training snapshot that was taken last, of all labels where several were; raises
+        NotFound where nothing was trained yet."""
+        with reading(self.url) as connection:
+            found = connection.scalars(
+                select(snapshots.c.record).where(
+                    snapshots.c.capability == capability, snapshots.c.recipe != Recipe.EXAM.value
+                )
+            )
+            taken = [Snapshot.model_validate(record) for record in found]
+        if not taken:
+            raise NotFound(
+                f"{capability} has no snapshot yet: `opslayer run train_model {capability}` makes "
+                "one"
+            )
+        return max(taken, key=lambda one: (one.as_of, one.recipe is Recipe.ALL, one.digest))
 
     def get(self, capability: str, digest: str) -> Snapshot:
         """One snapshot; raises NotFound."""

@@ -1,0 +1,119 @@
+"""`opslayer export`: what is kept, for whoever wants to read it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from commands.context import context
+from commands.output import AsJson, emit, number, say
+from commands.sheet import Format, Shape, write
+
+if TYPE_CHECKING:
+    from opslayer.steps.export import Export
+
+app = App(name="export", help="Write out interactions, labels or a training set.")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the rows go, and how they are written."""
+
+    output: Annotated[Path | None, Parameter(show_default=False)] = None
+    """A file to write, as a whole or not at all; standard output without it."""
+
+    format: Annotated[Format | None, Parameter(show_default=False)] = None
+    """One JSON object a line, which is what you get without it; or CSV, in which a text that a
+    spreadsheet would take for a formula gets a ' before."""
+
+    def shape(self, as_json: bool) -> Shape:
+        """How the rows are written; for a machine that asks for JSON alone, as one list."""
+        if self.format is not None:
+            return self.format
+        return "json" if as_json and self.output is None else "jsonl"
+
+
+@app.command
+def interactions(
+    capability: str,
+    *,
+    target: Target = Target(),
+    as_json: AsJson = False,
+) -> None:
+    """Write out every interaction with all its fields, those just answered included.
+
+    A call that was begun, and whose end nobody knows, is there with the status `unknown`.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    """
+    from opslayer.steps.export import export_interactions
+
+    here = context()
+    _give(export_interactions(here.capability(capability), here.stores), target, as_json)
+
+
+@app.command
+def labels(
+    capability: str,
+    *,
+    target: Target = Target(),
+    as_json: AsJson = False,
+) -> None:
+    """Write out the label of each row that has one, as known now, with when and from whom it is.
+
+    Feedback counts once it was taken in: `opslayer run ingest_data CAPABILITY`.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    """
+    from opslayer.steps.export import export_labels
+
+    here = context()
+    spec = here.capability(capability)
+    _give(export_labels(spec, here.stores, datetime.now(UTC)), target, as_json)
+
+
+@app.command
+def snapshot(
+    capability: str,
+    *,
+    digest: Annotated[str | None, Parameter(show_default=False)] = None,
+    target: Target = Target(),
+    as_json: AsJson = False,
+) -> None:
+    """Write out a training set as it was learnt from.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    digest
+        Which one; the newest without it.
+    """
+    from opslayer.steps.export import export_snapshot
+
+    here = context()
+    _give(export_snapshot(here.capability(capability), here.stores, digest), target, as_json)
+
+
+def _give(export: Export, target: Target, as_json: bool) -> None:
+    """Write the rows, and say what was written where that is not seen."""
+    count = write(export.columns, export.rows, target.shape(as_json), target.output)
+    if target.output is None:
+        return
+    digest = {"digest": export.snapshot.digest} if export.snapshot else {}
+    told: dict[str, Any] = {"file": target.output, "rows": count, **digest}
+    if as_json:
+        emit(told)
+    else:
+        say(f"{target.output}: {number(count)} rows")

@@ -1,0 +1,88 @@
+"""The interaction log as a source: which of its entries are rows, whatever came of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from feeds import NOW, content, declared
+
+from opslayer.capability import Capability
+from opslayer.configuration import load_capability
+from opslayer.records import Attempt, Interaction, Start, Status
+from opslayer.sources.sift import Counts
+from opslayer.steps.ingest import ingest
+from opslayer.stores import Stores
+from opslayer.stores.journal import Entry
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+INPUT = {"temp": 3, "rain": True, "town": "Ghent"}
+
+
+def asked(id: str, of: str = "bikes", **fields: Any) -> Interaction:
+    values = {"input": INPUT, "output": {"value": 5}, "variant": "model-1", "release": 2}
+    return Interaction.model_validate(
+        {"id": id, "capability": of, "event_time": NOW, **values, **fields}
+    )
+
+
+def taken(stores: Stores, of: Capability) -> Counts:
+    counts = ingest(of, stores, NOW).counts
+    assert counts.balanced
+    return counts
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.INCOMPLETE, Status.ABANDONED])
+def test_a_call_without_an_answer_is_a_row_that_nothing_was_served_for(
+    stores: Stores, status: Status
+) -> None:
+    of = declared("none*", {})
+    stores.events.append([asked("i1", output={}, status=status)], "a")
+    assert taken(stores, of) == Counts(read=1, stored=1)
+    assert content(stores, of, "rows", ("row_id", "in:town")) == [("i1", "Ghent")]
+    assert content(stores, of, "answers", ("row_id", "value", "output")) == [("i1", None, "{}")]
+
+
+def test_a_refused_call_is_a_remark_even_where_it_breaks_the_contract(stores: Stores) -> None:
+    of = declared("none*", {})
+    refused = asked("i1", input={"temp": "cold"}, output={}, status=Status.REFUSED)
+    stores.events.append([refused], "a")
+    assert taken(stores, of) == Counts(read=1, remarks=1)
+    assert content(stores, of, "quarantine", ("reason",)) == []
+
+
+def test_the_answer_of_a_fallback_is_kept_as_it_was_served(stores: Stores) -> None:
+    of = declared("none*", {})
+    tried = (Attempt(variant="model-1", outcome="timeout"), Attempt(variant="rule", outcome="ok"))
+    stores.events.append(
+        [asked("i1", output={"value": 0}, variant="rule", fallback="timeout", attempts=tried)], "a"
+    )
+    assert taken(stores, of) == Counts(read=1, stored=1)
+    assert content(stores, of, "answers", ("variant", "release", "value")) == [("rule", 2, 0.0)]
+
+
+def test_the_start_of_a_stream_is_a_remark_and_its_interaction_the_row(stores: Stores) -> None:
+    of = declared("none*", {})
+    start = Start(
+        id="i1", capability="bikes", event_time=NOW, input=INPUT, variant="model-1", release=2
+    )
+    entries = [Entry("start", id, "bikes", start.model_dump_json()) for id in ("i1", "i2")]
+    stores.events.append_entries(entries, "a")
+    stores.events.append([asked("i1")], "a")
+    assert taken(stores, of) == Counts(read=3, stored=1, remarks=2)
+
+
+def test_a_chat_s_messages_beside_its_input_column_are_no_fault(stores: Stores) -> None:
+    of = declared("none*", {})
+    messages = [{"role": "user", "content": "how many?"}]
+    stores.events.append([asked("i1", input={**INPUT, "messages": messages})], "a")
+    assert taken(stores, of) == Counts(read=1, stored=1)
+
+
+def test_a_picture_asked_for_in_words_is_a_remark(stores: Stores) -> None:
+    of = load_capability("digit-images", CONFIGS).model_copy(update={"sources": ()})
+    picture = {"input": {"prompt": "a seven", "n": 1}, "output": {"images": ["iVBORw0KGgo="]}}
+    stores.events.append([asked("i1", of.name, **picture)], "a")
+    assert taken(stores, of) == Counts(read=1, remarks=1)
+    assert content(stores, of, "quarantine", ("reason",)) == []
