@@ -81,12 +81,13 @@ class Up(NamedTuple):
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
     configs, home = drifting.write(folder, drifting.rows()), folder / "home"
-    ports = free_port(), free_port()
+    ports = free_port(), free_port(), free_port()
     clean = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", "import commands; commands.main()", "up"),
             *("--prefect-port", str(ports[0]), "--mlflow-port", str(ports[1])),
+            *("--gateway-port", str(ports[2])),
         ],
         env=clean | {"OPSLAYER_HOME": str(home), "OPSLAYER_CONFIGS": str(configs)},
     )

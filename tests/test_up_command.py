@@ -27,10 +27,20 @@ def free_ports(count: int) -> list[str]:
 
 
 def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -> None:
-    prefect, mlflow = free_ports(2)
+    prefect, mlflow, gateway = free_ports(3)
     clean = {name: text for name, text in os.environ.items() if "PREFECT" not in name}
     child = subprocess.Popen(
-        [*OPSLAYER, "up", "--json", "--prefect-port", prefect, "--mlflow-port", mlflow],
+        [
+            *OPSLAYER,
+            "up",
+            "--json",
+            "--prefect-port",
+            prefect,
+            "--mlflow-port",
+            mlflow,
+            "--gateway-port",
+            gateway,
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env=clean | {"OPSLAYER_HOME": str(tmp_path), "OPSLAYER_CONFIGS": str(tmp_path)},
@@ -48,6 +58,8 @@ def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -
             "worker": None,
             "relay": None,
             "mlflow": f"http://127.0.0.1:{mlflow}",
+            "gateway-1": f"http://127.0.0.1:{gateway}",
+            "drain": None,
         }
         for health in (f"{addresses['prefect']}/api/health", f"{addresses['mlflow']}/health"):
             with urllib.request.urlopen(health, timeout=30) as reply:
