@@ -16,7 +16,7 @@ from commands.after import answers
 from commands.context import Context, context
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
-from opslayer.errors import Refused
+from opslayer.errors import Refused, StoreError
 
 LOOPBACK = "127.0.0.1"
 
@@ -48,13 +48,19 @@ def serve(
 
 
 def introduce_all(here: Context) -> None:
-    """Tell a broken file before anything starts, and release what only upstreams can answer."""
+    """Tell a broken file before anything starts, and release what only upstreams can answer.
+
+    While the ledger or the registry is away, what was released before is served all the same.
+    """
     from datetime import UTC, datetime
 
     from opslayer.steps.introduce import introduce
 
     for capability in here.capabilities():
-        introduce(capability, here.stores, datetime.now(UTC))
+        try:
+            introduce(capability, here.stores, datetime.now(UTC))
+        except StoreError as error:
+            complain(f"{capability.name}: {error}")
 
 
 def check_host(here: Context, host: str) -> None:

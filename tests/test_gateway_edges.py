@@ -1,0 +1,269 @@
+"""What the gateway does with hostile calls, foreign callers, and stores that are away."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serving import Served, free_port, serving
+from upstream import upstream
+
+from opslayer.records import Role
+
+FILE = """\
+name: desk
+kind: chat
+answer: {{deadline: 10s}}
+guards: {{input: [shape, pii], output: [shape, pii]}}
+fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
+upstreams:
+  - {{name: main, base_url: "{url}/v1", model: ok, price: {{input: 1000, output: 1000}}}}
+"""
+CALL = {"model": "desk", "messages": [{"role": "user", "content": "hello"}]}
+ADMIN = "an-admin-key-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with upstream() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory: pytest.TempPathFactory, url: str) -> Path:
+    folder = tmp_path_factory.mktemp("edges") / "configs"
+    (folder / "capabilities").mkdir(parents=True)
+    (folder / "capabilities" / "desk.yaml").write_text(FILE.format(url=url))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(configs: Path) -> Iterator[Served]:
+    with serving(configs.parent / "open", configs) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def locked(configs: Path) -> Iterator[Served]:
+    with serving(
+        configs.parent / "locked", configs, environment={"OPSLAYER_ADMIN_KEY": ADMIN}
+    ) as gateway:
+        yield gateway
+
+
+def raw(served: Served, data: bytes) -> bytes:
+    """Send bytes, and read what comes until the connection closes or a reply is whole."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
+            one.sendall(data)
+        said = b""
+        while b"\r\n\r\n" not in said:
+            try:
+                part = one.recv(65536)
+            except ConnectionResetError:
+                break
+            if not part:
+                break
+            said += part
+        return said
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "no JSON"),
+        (b"[" * 100_000, "nested"),
+        (b'{"model": "desk", "model": "desk"}', "a key occurs twice"),
+        (b'{"model": NaN}', "no JSON"),
+        (b'{"n": 123456789012345678901234567890}', "no JSON"),
+        (b'"\\ud800"', "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[]", "has to be a JSON object"),
+        (b"{}", "write a capability's name"),
+        (b'{"model": "desk"}', "messages"),
+        (b'{"model": "desk", "messages": [{"role": "king", "content": 1}]}', "role: write one of"),
+    ],
+)
+def test_a_body_that_is_wrong_is_refused_in_words(served: Served, body: bytes, said: str) -> None:
+    reply = httpx.post(f"{served.url}/v1/chat/completions", content=body)
+    assert reply.status_code == 400
+    assert said in reply.json()["error"]["message"]
+
+
+def test_a_body_beyond_bounds_is_refused_before_it_is_held(served: Served) -> None:
+    reply = httpx.post(f"{served.url}/v1/chat/completions", content=b"x" * 5_000_000)
+    assert reply.status_code == 413
+
+
+def test_a_packed_body_is_refused(served: Served) -> None:
+    packed = gzip.compress(json.dumps(CALL).encode())
+    headers = {"content-encoding": "gzip"}
+    reply = httpx.post(f"{served.url}/v1/chat/completions", content=packed, headers=headers)
+    assert reply.status_code == 415
+
+
+def test_a_header_beyond_bounds_is_refused(served: Served) -> None:
+    long = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: " + b"a" * 10_000_000
+    assert raw(served, long).startswith(b"HTTP/1.1 431")
+    many = b"".join(b"x-%d: %s\r\n" % (number, b"b" * 500) for number in range(200))
+    assert raw(served, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + many + b"\r\n").startswith(
+        b"HTTP/1.1 431"
+    )
+    assert httpx.get(f"{served.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/feedback HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n"
+        b"transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_gets_a_400_and_harms_nobody(served: Served, data: bytes) -> None:
+    assert raw(served, data).startswith(b"HTTP/1.1 400")
+    assert httpx.get(f"{served.url}/readyz").status_code == 200
+
+
+def test_a_page_of_a_stranger_may_not_call(served: Served) -> None:
+    for headers in ({"origin": "https://evil.example"}, {"host": "evil.example"}):
+        reply = httpx.post(f"{served.url}/v1/chat/completions", json=CALL, headers=headers)
+        assert reply.status_code == 403
+
+
+def test_no_described_input_gives_a_server_error(served: Served) -> None:
+    command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
+    words = ["run", f"{served.url}/openapi.json", "--checks", "not_a_server_error"]
+    said = subprocess.run(
+        [*command, *words, "--max-examples", "12", "--seed", "1", "--phases", "fuzzing"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-1000:]
+    assert "fuzzing" in said.stdout.lower()
+
+
+def test_without_a_key_the_gateway_binds_this_machine_alone(configs: Path, tmp_path: Path) -> None:
+    environment = {"OPSLAYER_HOME": str(tmp_path), "OPSLAYER_CONFIGS": str(configs)}
+    command = [sys.executable, "-m", "commands", "serve", "--host", "0.0.0.0"]
+    said = subprocess.run(
+        [*command, "--port", str(free_port())],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "opslayer keys create" in said.stderr
+
+
+def make_key(served: Served, configs: Path, role: str, *more: str) -> str:
+    """A key with one role, made by the command line."""
+    home = served.log.parent
+    command = [sys.executable, "-m", "commands", "keys", "create", "--name", role, "--role", role]
+    said = subprocess.run(
+        [*command, "--json", *more],
+        env={**os.environ, "OPSLAYER_HOME": str(home), "OPSLAYER_CONFIGS": str(configs)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made: dict[str, Any] = json.loads(said.stdout)
+    return str(made["secret"])
+
+
+def test_every_role_may_do_what_it_says_and_nothing_else(locked: Served, configs: Path) -> None:
+    keys = {role: make_key(locked, configs, role.value) for role in Role}
+    paths = httpx.get(f"{locked.url}/openapi.json").json()["paths"]
+    wrong = []
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            needs = operation["x-opslayer-needs"]
+            place = locked.url + path.replace("{name}", "desk").replace("{id}", "x")
+            for role, key in [*keys.items(), (None, None)]:
+                headers = {"authorization": f"Bearer {key}"} if key else {}
+                got = httpx.request(method, place, headers=headers, json={}).status_code
+                if needs == "public":
+                    right = got not in (401, 403)
+                elif role is None:
+                    right = got == 401
+                else:
+                    may = needs in ("key", role.value) or role is Role.ADMIN
+                    right = (got not in (401, 403)) if may else got == 403
+                if not right:
+                    wrong.append((method, path, role, got))
+    assert wrong == []
+
+
+def test_a_tenant_never_sees_anothers_interaction(locked: Served, configs: Path) -> None:
+    mine = make_key(locked, configs, "admin", "--tenant", "mine")
+    other = make_key(locked, configs, "admin", "--tenant", "other")
+    headers = {"authorization": f"Bearer {mine}"}
+    reply = httpx.post(f"{locked.url}/v1/chat/completions", json=CALL, headers=headers)
+    id = reply.headers["x-opslayer-interaction"]
+    place = f"{locked.url}/v1/interactions/{id}"
+    assert httpx.get(place, headers=headers).status_code == 200
+    assert httpx.get(place, headers={"authorization": f"Bearer {other}"}).status_code == 404
+
+
+def test_a_budget_refuses_before_it_is_passed(locked: Served, configs: Path) -> None:
+    key = make_key(locked, configs, "call", "--budget", "1")
+    headers = {"authorization": f"Bearer {key}"}
+    body = {**CALL, "max_tokens": 100}
+    statuses, spent = [], 0.0
+    for _ in range(60):
+        reply = httpx.post(f"{locked.url}/v1/chat/completions", json=body, headers=headers)
+        statuses.append(reply.status_code)
+        if reply.status_code == 200:
+            used = reply.json()["usage"]
+            spent += (used["prompt_tokens"] + used["completion_tokens"]) * 1000 / 1_000_000
+    assert set(statuses) == {200, 429}
+    assert spent <= 1.0
+
+
+def test_calls_a_minute_are_bounded_by_the_key(locked: Served, configs: Path) -> None:
+    key = make_key(locked, configs, "call", "--per-minute", "3")
+    headers = {"authorization": f"Bearer {key}"}
+    replies = [
+        httpx.post(f"{locked.url}/v1/chat/completions", json=CALL, headers=headers)
+        for _ in range(5)
+    ]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429, 429]
+    assert int(replies[-1].headers["retry-after"]) >= 1
+
+
+def test_what_was_loaded_once_answers_while_the_ledger_is_away(
+    configs: Path, tmp_path: Path
+) -> None:
+    home, key = tmp_path / "home", {"OPSLAYER_ADMIN_KEY": ADMIN}
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    with serving(home, configs, environment=key) as gateway:
+        place = f"{gateway.url}/v1/chat/completions"
+        assert httpx.post(place, json=CALL, headers=headers).status_code == 200
+    for path in home.glob("opslayer.db*"):
+        path.unlink()
+    (home / "opslayer.db").mkdir()  # nothing opens this as a database
+    with serving(home, configs, environment=key, ready=False) as gateway:
+        place = f"{gateway.url}/v1/chat/completions"
+        reply = httpx.post(place, json=CALL, headers=headers)
+        assert reply.status_code == 200
+        assert reply.headers["x-opslayer-variant"] == "upstream"
+        stranger = {"authorization": "Bearer ops_nobody-knows-this-key"}
+        assert httpx.post(place, json=CALL, headers=stranger).status_code in (401, 503)
+        assert httpx.get(f"{gateway.url}/readyz").json()["status"] == "degraded"
+        assert httpx.get(f"{gateway.url}/healthz").status_code == 200
