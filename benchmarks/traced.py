@@ -1,4 +1,4 @@
-"""What a process asked of the kernel, in order, as `strace` saw it: was it on disk when it was told?
+"""What a process asked of the kernel, in order, as `strace` saw it: on disk before it was told?
 
 `strace(OUT, …)` begins the command line that records, or that makes a call fail or kill;
 `calls(OUT)` reads the record; `early(…)` names what was acknowledged before a sync that covers it.

@@ -143,7 +143,7 @@ def test_a_page_of_a_stranger_may_not_call(served: Served) -> None:
         assert reply.status_code == 403
 
 
-def test_no_described_input_gives_a_server_error(served: Served) -> None:
+def test_no_described_input_gives_a_server_error(served: Served, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
     words = ["run", f"{served.url}/openapi.json", "--checks", "not_a_server_error"]
     said = subprocess.run(
@@ -152,6 +152,7 @@ def test_no_described_input_gives_a_server_error(served: Served) -> None:
         text=True,
         timeout=200,
         check=False,
+        cwd=tmp_path,
     )
     assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-1000:]
     assert "fuzzing" in said.stdout.lower()

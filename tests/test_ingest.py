@@ -472,7 +472,8 @@ def test_classes_are_named_as_the_contract_names_them(stores: Stores) -> None:
 
 
 def test_a_chat_keeps_its_interactions_too(stores: Stores) -> None:
-    of = Capability.model_validate({"name": "bikes", "kind": "chat"})
+    upstream = {"name": "a", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    of = Capability.model_validate({"name": "bikes", "kind": "chat", "upstreams": [upstream]})
     stores.events.append([asked("i1", {"text": "hello"}), said("f1", "correction", "hi")], "a")
     assert taken(stores, of) == Counts(read=2, stored=1, remarks=1)
     assert content(stores, of, "answers", ("value", "output")) == [(None, '{"text": "hello"}')]
