@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.call import HttpError
-from gateway.exchange import Failure, FailureKind, Question, Said
+from gateway.exchange import Failure, FailureKind, Question, Said, Trace
 from gateway.journal import Capture
 from gateway.route import Plan, Step
 from opslayer.guards.looked import Blocked
@@ -150,8 +150,8 @@ class Answering:
     """Answers questions, and keeps every one."""
 
     capture: Capture
-    watch: Callable[[Interaction], None]
-    """Told of every interaction once it is durable, for metrics and the log."""
+    watch: Callable[[Interaction, Trace], None]
+    """Told of every interaction once it is durable, for metrics, traces and the log."""
 
     async def answer(self, question: Question, plan: Plan, guarding: Guarding) -> Answered:
         """The first answer that can be used, durable.
@@ -207,19 +207,19 @@ class Answering:
         await listener.end(answered)
         return None
 
-    async def keep(self, interaction: Interaction) -> None:
-        """Make an interaction durable, and tell whoever watches."""
+    async def keep(self, trail: Trail, interaction: Interaction) -> None:
+        """Make a trail's interaction durable, and tell whoever watches."""
         await self.capture.write(entry_of(interaction))
-        self.watch(interaction)
+        self.watch(interaction, trail.question.trace)
 
     async def _keep(self, trail: Trail, said: Said) -> Answered:
         interaction = trail.interaction(Status.ANSWERED, said.output, said.usage)
-        await self.keep(interaction)
+        await self.keep(trail, interaction)
         return Answered(interaction, said.finish, trail.guarding.restored(said.output))
 
     async def _withheld(self, trail: Trail, usage: Usage) -> Answered:
         interaction = trail.interaction(Status.REFUSED, {}, usage)
-        await self.keep(interaction)
+        await self.keep(trail, interaction)
         return Answered(interaction, "content_filter", {"reply": WITHHELD})
 
     async def _unanswered(self, trail: Trail) -> Answered:
@@ -229,14 +229,14 @@ class Answering:
         )
         refused = not failure.kind.falls_back
         interaction = trail.interaction(Status.REFUSED if refused else Status.FAILED, {}, Usage())
-        await self.keep(interaction)
+        await self.keep(trail, interaction)
         if failure.kind is FailureKind.REFUSED and failure.status == 200:
             return Answered(interaction, "content_filter", {"reply": str(failure)})
         raise unanswered(failure, interaction)
 
     async def _broke(self, trail: Trail, flow: Flow, failure: Failure) -> None:
         output = {"reply": flow.sent}
-        await self.keep(trail.interaction(Status.INCOMPLETE, output, Usage()))
+        await self.keep(trail, trail.interaction(Status.INCOMPLETE, output, Usage()))
         await flow.listener.broke(failure)
 
     def _abandoned(self, trail: Trail, sent: str | None = None) -> None:
@@ -245,7 +245,7 @@ class Answering:
         status = Status.ABANDONED if sent is None else Status.INCOMPLETE
         output: dict[str, Any] = {} if sent is None else {"reply": sent}
         interaction = trail.interaction(status, output, Usage())
-        later(self.keep(interaction))
+        later(self.keep(trail, interaction))
 
 
 LATER: set[asyncio.Future[None]] = set()
@@ -322,7 +322,7 @@ class Flow:
         self.trail.said(said)
         output = {**said.output, "reply": self.sent}
         interaction = self.trail.interaction(Status.ANSWERED, output, said.usage)
-        await self.answering.keep(interaction)
+        await self.answering.keep(self.trail, interaction)
         await self.listener.end(Answered(interaction, said.finish, output))
 
     async def _withhold(self, said: Said | None) -> None:
@@ -334,7 +334,7 @@ class Flow:
             self.trail.attempts.append(self.trail._attempt(FailureKind.REFUSED.value))
         output: dict[str, Any] = {"reply": self.sent} if self.sent else {}
         interaction = self.trail.interaction(Status.REFUSED, output, usage)
-        await self.answering.keep(interaction)
+        await self.answering.keep(self.trail, interaction)
         await self.listener.end(Answered(interaction, "content_filter", output))
 
 

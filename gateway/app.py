@@ -21,7 +21,7 @@ from gateway.answer import Answered, Answering, Trail, headers_of, later
 from gateway.body import BodyError
 from gateway.call import LEAVES, Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
-from gateway.exchange import Failure, Question
+from gateway.exchange import UNTRACED, Failure, Question, Trace
 from gateway.guarding import Guarding, refusal
 from gateway.idempotency import Once, Turn, body_digest
 from gateway.ids import Ids
@@ -33,6 +33,7 @@ from gateway.routes import Needs, Route, Routes, Shape
 from gateway.serving import Board, Serving
 from gateway.spending import worst_cost
 from gateway.table import table
+from gateway.tracing import Tracing
 from opslayer.errors import StoreError
 from opslayer.guards.looked import Blocked
 from opslayer.records import Interaction, Role, Status, Usage
@@ -63,6 +64,7 @@ class Parts:
     purse: Purse
     once: Once
     metrics: Metrics
+    tracing: Tracing
 
 
 class Gateway:
@@ -79,6 +81,7 @@ class Gateway:
     async def start(self) -> None:
         """Read keys and releases, and load what serves."""
         self.admission.start()
+        self.parts.tracing.start()
         self.parts.purse.start()
         await self.access.start()
         await self.board.start()
@@ -92,6 +95,7 @@ class Gateway:
         await self.board.builder.close()
         await self.parts.capture.close()
         self.parts.limits.close()
+        await self.parts.tracing.stop()
 
     def waiting(self) -> list[str]:
         """Why a call would not be answered now; empty where it would."""
@@ -218,6 +222,8 @@ class Gateway:
             replace(first, id=self.ids.nth(first.id, place), input=given)
             for place, given in enumerate(inputs)
         ]
+        for question in questions[1:]:  # one span for the call, not one for each of its rows
+            question.trace = UNTRACED
         plan = serving.plan
         self.parts.capture.check()
         with self.once.going(turn) if turn and turn.mine else nullcontext():
@@ -238,6 +244,7 @@ class Gateway:
             input={},
             subject=self._subject(call, user),
             deadline=deadline,
+            trace=self.parts.tracing.begin(call.headers, capability),
         )
 
     def _subject(self, call: Call, user: str | None) -> str | None:
@@ -276,14 +283,15 @@ class Gateway:
         """Keep that a guard refused an input, which itself is not kept; what the caller hears."""
         trail = Trail(question, plan, guarding)
         interaction = trail.interaction(Status.REFUSED, {}, Usage())
-        await self.answering.keep(interaction)
+        await self.answering.keep(trail, interaction)
         error = refusal(blocked.looked)
         error.headers = tuple(headers_of(interaction))
         return error
 
-    def _note(self, interaction: Interaction) -> None:
+    def _note(self, interaction: Interaction, trace: Trace) -> None:
         self.metrics.interaction(interaction)
-        logs.line(interaction)
+        logs.line(interaction, trace.id)
+        trace.end(interaction)
 
 
 def absent(methods: dict[str, Route] | None) -> HttpError:

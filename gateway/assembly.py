@@ -12,6 +12,7 @@ from gateway.journal import Capture
 from gateway.last_known import LastKnown
 from gateway.metrics import Metrics
 from gateway.serving import Board
+from gateway.tracing import Tracing
 from gateway.upstreams import Upstreams
 from opslayer.settings import Settings
 from opslayer.stores import Stores
@@ -52,5 +53,6 @@ def assemble(settings: Settings, worker: str) -> Gateway:
             purse=Purse(stores.ledger.keys),
             once=Once(stores, worker),
             metrics=metrics,
+            tracing=Tracing(),
         )
     )

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from opslayer.capability import Capability
-from opslayer.records import Attempt, Role, Usage
+from opslayer.capability import Capability, Upstream
+from opslayer.records import Attempt, Interaction, Role, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,36 @@ class Caller:
     key: str | None = None
     """The key's public id, never the key."""
     roles: frozenset[Role] = frozenset(Role)
+
+
+class Trace:
+    """One call's place in its caller's trace. This one makes no spans, and only hands on the
+    `traceparent` that came, if any."""
+
+    def __init__(self, parent: str | None = None) -> None:
+        self.parent = parent
+
+    @property
+    def traceparent(self) -> str | None:
+        """What an upstream that is asked is told."""
+        return self.parent
+
+    @property
+    def id(self) -> str | None:
+        """The trace's id."""
+        return self.parent[3:35] if self.parent else None
+
+    def ask(self, upstream: Upstream) -> None:
+        """An upstream is asked from now on."""
+
+    def heard(self, outcome: str, said: Said | None = None) -> None:
+        """It answered, or failed in the way that the outcome names."""
+
+    def end(self, interaction: Interaction) -> None:
+        """The answer is durable."""
+
+
+UNTRACED = Trace()
 
 
 @dataclass(slots=True)
@@ -42,6 +72,7 @@ class Question:
     """In the event loop's time."""
     cost: float = 0.0
     """What it has cost by now, failed attempts included."""
+    trace: Trace = UNTRACED
 
 
 @dataclass(slots=True)

@@ -49,8 +49,8 @@ def configure(level: str = "info") -> None:
     logging.getLogger("opslayer").setLevel(level.upper())
 
 
-def line(interaction: Interaction) -> None:
-    """One line for an answered call."""
+def line(interaction: Interaction, trace: str | None) -> None:
+    """One line for an answered call; `trace` is the id of the trace that it is in."""
     if calls.isEnabledFor(logging.INFO):
         fields = {
             "interaction": interaction.id,
@@ -62,4 +62,6 @@ def line(interaction: Interaction) -> None:
             "ms": interaction.latency_ms,
             "tenant": interaction.tenant,
         }
+        if trace:
+            fields["trace_id"] = trace
         calls.info("call", extra={"fields": fields})

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from gateway.exchange import Failure, FailureKind
+from gateway.exchange import Failure, FailureKind, Question
 from gateway.upstreams.breaker import Breaker
 from gateway.upstreams.faults import from_exception, from_status
 from opslayer.capability import Upstream
@@ -48,12 +48,14 @@ class Deployment:
         """Calls under way per weight, were one more sent here."""
         return (self.in_flight + 1) / self.upstream.weight
 
-    def ask(self, path: str, body: dict[str, Any], deadline: float) -> Asking:
+    def ask(self, path: str, body: dict[str, Any], question: Question) -> Asking:
         """An answer of 200, whose body is read inside the block. Raises Failure, and tells the
         breaker how it went."""
-        return Asking(self, path, body, deadline)
+        return Asking(self, path, body, question)
 
-    def post(self, path: str, body: dict[str, Any], remaining: float) -> Any:
+    def post(self, path: str, body: dict[str, Any], question: Question) -> Any:
+        """The request, for what is left of the question's time."""
+        remaining = question.deadline - asyncio.get_running_loop().time()
         times = self.upstream.timeouts
         timeout = aiohttp.ClientTimeout(
             total=max(0.001, min(times.total.total_seconds(), remaining)),
@@ -63,13 +65,15 @@ class Deployment:
         return self.session().post(
             self.upstream.base_url + path,
             data=msgspec.json.encode(body),
-            headers=self._headers(),
+            headers=self._headers(question.trace.traceparent),
             timeout=timeout,
             allow_redirects=False,
         )
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, traceparent: str | None) -> dict[str, str]:
         headers = {"content-type": "application/json"}
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         variable = self.upstream.api_key_env
         if variable is not None:
             key = os.environ.get(variable)
@@ -104,7 +108,7 @@ class Asking:
     deployment: Deployment
     path: str
     body: dict[str, Any]
-    deadline: float
+    question: Question
     begun: float = 0.0
     reply: aiohttp.ClientResponse | None = None
 
@@ -114,9 +118,7 @@ class Asking:
         one.in_flight += 1
         one.breaker.begin(self.begun)
         try:
-            reply: aiohttp.ClientResponse = await one.post(
-                self.path, self.body, self.deadline - self.begun
-            )
+            reply: aiohttp.ClientResponse = await one.post(self.path, self.body, self.question)
             self.reply = reply
             if reply.status != 200:
                 said = await reply.content.read(AN_ERROR)

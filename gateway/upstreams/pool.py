@@ -105,7 +105,7 @@ class Pool:
     ) -> Said:
         body = call.body(deployment, messages)
         name = deployment.upstream.name
-        async with deployment.ask("/chat/completions", body, call.question.deadline) as reply:
+        async with deployment.ask("/chat/completions", body, call.question) as reply:
             said = completion(reply, await read_all(reply), messages, name)
         return self._priced(deployment, said)
 
@@ -117,7 +117,7 @@ class Pool:
             "prompt": question.input["prompt"],
             "n": question.input.get("n") or 1,
         }
-        async with deployment.ask("/images/generations", body, question.deadline) as reply:
+        async with deployment.ask("/images/generations", body, question) as reply:
             images = pictures(reply, await read_all(reply), deployment.upstream.name)
         cost = len(images) * deployment.upstream.price.image
         return Said({"images": images}, cost=cost)
@@ -128,7 +128,7 @@ class Pool:
         body = {**call.body(deployment, call.messages), "stream": True}
         body["stream_options"] = {"include_usage": True}
         idle = deployment.upstream.timeouts.idle.total_seconds()
-        async with deployment.ask("/chat/completions", body, call.question.deadline) as reply:
+        async with deployment.ask("/chat/completions", body, call.question) as reply:
             if "json" in reply.content_type:  # it does not stream, or says what is wrong
                 yield streamed.take_whole(
                     completion(reply, await read_all(reply), [], streamed.name)
@@ -213,6 +213,7 @@ class PoolCall:
             return None
         self.tried.append(deployment)
         self.begun = now
+        self.question.trace.ask(deployment.upstream)
         return deployment
 
     def _next(self, now: float) -> Deployment | None:
@@ -232,6 +233,7 @@ class PoolCall:
     def failed(self, deployment: Deployment, failure: Failure, sent: str = "") -> None:
         """Note an attempt in vain, and what it has cost all the same."""
         self.last = failure
+        self.question.trace.heard(failure.kind.value)
         if failure.attempts:
             self.attempts += failure.attempts
             return
@@ -242,6 +244,7 @@ class PoolCall:
 
     def succeeded(self, deployment: Deployment, said: Said) -> Said:
         """The answer, with everything that was tried for it."""
+        self.question.trace.heard("ok", said)
         self.attempts.append(self.attempt(deployment, "ok", said.cost))
         said.attempts = tuple(self.attempts)
         said.cost = sum(attempt.cost for attempt in self.attempts)
