@@ -23,7 +23,7 @@ from gateway.call import LEAVES, Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
 from gateway.exchange import UNTRACED, Failure, Question, Trace
 from gateway.guarding import Guarding, refusal
-from gateway.idempotency import Once, Turn, body_digest
+from gateway.idempotency import AGAIN, Once, Turn, body_digest
 from gateway.ids import Ids
 from gateway.journal import Capture, Overloaded
 from gateway.metrics import Metrics
@@ -180,7 +180,8 @@ class Gateway:
         if earlier:
             await ask.again(guarding.again(earlier[0]))
             return
-        plan = serving.plan.once()
+        retaken = question.id != turn.id
+        plan = serving.plan if retaken else serving.plan.once()
         await self._answer(call, plan, guarding, question, ask)
 
     async def _answer(
@@ -273,9 +274,22 @@ class Gateway:
         return turn
 
     async def _earlier(self, question: Question, turn: Turn, rows: int) -> list[Interaction]:
-        """What the first call with a key was answered; empty where nobody knows."""
+        """What the first call with a key was answered.
+
+        Empty where nobody knows, and where it came to no answer, in which case the question gets an
+        id of its own. Raises HttpError 409 where another repeat was quicker to try again.
+        """
         ids = [self.ids.nth(turn.id, place) for place in range(rows)]
-        return await self.once.first(turn, ids, question.deadline)
+        found = await self.once.first(turn, ids, question.deadline)
+        if not any(one.status in AGAIN for one in found):
+            return found
+        fresh = self.ids.new(question.capability.name, question.caller.tenant)
+        if not await self.once.retake(turn, fresh):
+            raise HttpError(
+                409, "in_progress", "this call is being tried again already", retry_after=1
+            )
+        question.id = fresh
+        return []
 
     async def _blocked(
         self, question: Question, guarding: Guarding, plan: Plan, blocked: Blocked

@@ -6,7 +6,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
 
+from gateway.idempotency import LIFE
 from gateway.worker import die_with_parent
 from opslayer.errors import StoreError
 from opslayer.settings import Settings
@@ -15,6 +18,8 @@ from opslayer.stores.journal import drain
 
 EVERY = 0.5
 """Seconds between two rounds."""
+TIDY = 600.0
+"""Seconds between two looks for idempotency keys that have had their day."""
 PATIENCE = 5.0
 """Seconds to the next try while the database is away."""
 
@@ -23,11 +28,14 @@ def run(stores: Stores, wait: Callable[[float], bool], tell: Callable[[str], Non
     """Drain round after round until `wait`, given seconds, says that it is time to stop; then
     once more."""
     away = ""
-    stopping = False
+    stopping, tidy = False, 0.0
     while not stopping:
         try:
             drain(stores.journal, stores.events)
             stores.events.adopt()
+            if monotonic() >= tidy:
+                stores.ledger.idempotency.forget_before(datetime.now(UTC) - LIFE)
+                tidy = monotonic() + TIDY
             if away:
                 tell("the interaction log answers again")
             away = ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.answer import Answered
+from gateway.answer import WITHHELD, Answered
 from gateway.call import HttpError
 from gateway.exchange import Failure, FailureKind, Said
 from gateway.serving import Serving
@@ -16,7 +16,7 @@ from opslayer.guards.holdback import HoldBack
 from opslayer.guards.looked import Looked
 from opslayer.guards.panel import Session
 from opslayer.guards.shape import Shape, ShapeError
-from opslayer.records import Interaction
+from opslayer.records import Interaction, Status
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 SPOKEN = ("user", "tool", "function")
@@ -162,6 +162,8 @@ class Guarding:
 
     def again(self, interaction: Interaction) -> Answered:
         """An earlier answer, as this caller sees it."""
+        if interaction.status is Status.REFUSED:
+            return Answered(interaction, "content_filter", {"reply": WITHHELD})
         return Answered(interaction, "stop", self.restored(interaction.output))
 
 

@@ -8,10 +8,10 @@ without it is under way, or was cut off when its worker died.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import blake2b
 
 from gateway.call import HttpError
@@ -20,12 +20,12 @@ from opslayer.stores import Stores
 from opslayer.stores.journal import drain
 from opslayer.stores.ledger.idempotency import Claim, Wanted
 
-RECENT = 4096
-"""Interactions of keyed calls that a worker remembers, so that a quick repeat reads no store."""
 LOOK = 0.05
 """Seconds between two looks for an answer that another worker is about to give."""
-AGAIN = (Status.FAILED, Status.ABANDONED)
-"""Outcomes that are no answer: a repeat is a new try."""
+AGAIN = (Status.FAILED, Status.ABANDONED, Status.INCOMPLETE)
+"""Outcomes that are no answer, or half of one: a repeat is a new try."""
+LIFE = timedelta(hours=24)
+"""For which a key is remembered."""
 
 
 def body_digest(path: str, subject: str | None, body: bytes) -> str:
@@ -56,7 +56,6 @@ class Once:
     _waiting: list[tuple[Wanted, asyncio.Future[Claim]]] = field(default_factory=list)
     _flusher: asyncio.Task[None] | None = None
     _going: dict[str, asyncio.Future[None]] = field(default_factory=dict)
-    _recent: OrderedDict[str, Interaction] = field(default_factory=OrderedDict)
 
     async def claim(self, wanted: Wanted) -> Turn:
         """Claim a key durably; many claims share one commit.
@@ -88,12 +87,6 @@ class Once:
             del self._going[turn.id]
             future.set_result(None)
 
-    def remember(self, interaction: Interaction) -> None:
-        """Keep an interaction of a keyed call at hand."""
-        self._recent[interaction.id] = interaction
-        if len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
-
     async def first(self, turn: Turn, ids: Sequence[str], deadline: float) -> list[Interaction]:
         """The interactions of the first call, once they are there; empty where they never will be.
 
@@ -105,7 +98,7 @@ class Once:
             if going is not None:
                 await asyncio.wait([going], timeout=max(0.0, deadline - loop.time()))
             alive = turn.claim.owner != self.owner and self._alive(turn.claim.owner)
-            found = await self._find(ids)
+            found = await asyncio.to_thread(self._from_log, ids)
             if found or not (alive or turn.id in self._going):
                 return found
             if loop.time() > deadline:
@@ -118,12 +111,6 @@ class Once:
         """Take a key again whose call came to no answer; False where another call was quicker."""
         door = self.stores.ledger.idempotency
         return await asyncio.to_thread(door.retake, turn.claim, id, self.owner)
-
-    async def _find(self, ids: Sequence[str]) -> list[Interaction]:
-        at_hand = [self._recent[id] for id in ids if id in self._recent]
-        if len(at_hand) == len(ids):
-            return at_hand
-        return await asyncio.to_thread(self._from_log, ids)
 
     def _from_log(self, ids: Sequence[str]) -> list[Interaction]:
         drain(self.stores.journal, self.stores.events)
