@@ -178,6 +178,7 @@ def run(moments: int, tell: Callable[[str], None]) -> Outcome:
                 else:
                     _kill(draw.choice(workers(gateway.pid) or [0]))
                 recoveries.append(ready(url))
+                assert gateway.poll() is None, "something else answers on the gateway's port"
                 if moment % 10 == 9:
                     tell(f"{moment + 1} kills, {len(history.answers)} acknowledged")
             history.stop.set()

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opslayer.settings import SUPERVISOR
+
 PATIENCE = 10.0
 """Seconds a service gets to stop by itself."""
 
@@ -57,7 +59,7 @@ class Running:
                 stdout=subprocess.DEVNULL if heard is None else heard,
                 stderr=None if heard is None else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **self.service.environment},
+                env={**os.environ, SUPERVISOR: str(os.getpid()), **self.service.environment},
                 pass_fds=self.service.passes,
                 start_new_session=True,
             )
@@ -71,7 +73,7 @@ class Running:
         if self.process is not None and self.next_start <= 0:
             if now - self.started > LIVED:
                 self.starts = 0  # what has lived that long does not die at every start
-            pause = 0.0 if not self.starts else min(LONGEST_PAUSE, 2.0 ** min(self.starts - 1, 5))
+            pause = pause_after(self.starts)
             code = self.process.returncode
             tell(f"{self.service.name} ended with {code}; again in {pause:g} s (log: {self.log})")
             self.next_start = now + pause
@@ -94,6 +96,12 @@ class Running:
             _signal_group(self.process.pid, signal.SIGKILL)
             self.process.wait()
         _signal_group(self.process.pid, signal.SIGKILL)  # children that outlived their parent
+
+
+def pause_after(starts: int) -> float:
+    """Seconds before another start of what has died at once so often: none after the first death,
+    which may be anybody's doing, then longer each time."""
+    return 0.0 if starts < 2 else min(LONGEST_PAUSE, 0.25 * 2.0 ** min(starts - 2, 7))
 
 
 def supervise(

@@ -104,11 +104,14 @@ def parse_json(body: bytes) -> Any:
 
 def _keys(value: Any) -> int:
     """How many keys all objects in a value have together."""
-    if isinstance(value, dict):
-        return len(value) + sum(_keys(one) for one in value.values() if isinstance(one, HOLDERS))
-    if isinstance(value, list):
-        return sum(_keys(one) for one in value if isinstance(one, HOLDERS))
-    return 0
+    found, left = 0, [value]
+    for one in left:  # which grows meanwhile
+        if one.__class__ is dict:
+            found += len(one)
+            left += [inner for inner in one.values() if inner.__class__ in HOLDERS]
+        elif one.__class__ is list:
+            left += [inner for inner in one if inner.__class__ in HOLDERS]
+    return found
 
 
 async def read_json(body: bytes) -> Any:

@@ -7,7 +7,7 @@ mark at the id's end tells whose it is without a look into any store, and nobody
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -16,6 +16,8 @@ from uuid_utils import uuid7
 MARK = 12
 """Hex digits of the mark: 48 bits."""
 LENGTH = 32 + MARK
+KNOWN = 10_000
+"""Marks that are kept at hand, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Ids:
     """Makes and reads ids with the installation's secret."""
 
     secret: bytes
+    _marks: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def new(self, capability: str, tenant: str) -> str:
         """A new id; later ones sort after earlier ones."""
@@ -42,5 +45,10 @@ class Ids:
         return next((one for one in names if compare_digest(mark, self._mark(one, tenant))), None)
 
     def _mark(self, capability: str, tenant: str) -> str:
-        words = f"{capability}\x1f{tenant}".encode()
-        return blake2b(words, key=self.secret[:64], digest_size=MARK // 2).hexdigest()
+        mark = self._marks.get((capability, tenant))
+        if mark is None:
+            words = f"{capability}\x1f{tenant}".encode()
+            mark = blake2b(words, key=self.secret[:64], digest_size=MARK // 2).hexdigest()
+            if len(self._marks) < KNOWN:
+                self._marks[capability, tenant] = mark
+        return mark

@@ -9,6 +9,8 @@ import signal
 import socket
 import sys
 
+from opslayer.settings import SUPERVISOR
+
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # only heard before the libraries are loaded
 
@@ -20,8 +22,13 @@ SWITCH = 0.001
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to stop this process when its parent is gone, however that went."""
+    """Ask the kernel to stop this process when its parent is gone, however that went.
+
+    One whose parent went before it could ask would live for ever, and hold the port.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.environ.get(SUPERVISOR, str(os.getppid())) != str(os.getppid()):
+        sys.exit("the process that started this one is gone")
 
 
 def settle_memory() -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SUPERVISOR = "OPSLAYER_SUPERVISOR"
+"""The variable by which a process that is kept running knows who started it."""
+
 
 class Settings(BaseSettings):
     """The machine's settings. With nothing set: SQLite and folders under `./.opslayer`."""

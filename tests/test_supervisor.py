@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands.supervisor import Service, supervise
+from commands.supervisor import LONGEST_PAUSE, Service, pause_after, supervise
+from opslayer.settings import SUPERVISOR
 
 WRITES_AND_SLEEPS = """
 import os, sys, time
@@ -64,3 +66,24 @@ def test_output_of_a_service_is_in_its_log(tmp_path: Path) -> None:
     probe = Service("probe", [sys.executable, "-u", "-c", says])
     stop = until(lambda: log.exists() and b"hello" in log.read_bytes())
     supervise([probe], tmp_path / "logs", stop, lambda _: None)
+
+
+def test_a_process_whose_supervisor_went_before_it_was_up_ends_by_itself() -> None:
+    orphan = [sys.executable, "-m", "gateway.drain"]
+    ran = subprocess.run(
+        orphan,
+        env={**os.environ, SUPERVISOR: "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "the process that started this one is gone\n"
+
+
+def test_the_first_death_costs_no_pause_and_many_at_once_more_and_more() -> None:
+    pauses = [pause_after(starts) for starts in range(1, 12)]
+    assert pauses[0] == 0
+    assert pauses == sorted(pauses)
+    assert max(pauses) == LONGEST_PAUSE

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from gateway.answer import Answered, headers_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ROWS = 1_000
 """Rows in one call, at most: each is answered, guarded and kept as one."""
+MOST = 1_000_000
+"""The largest number in a shape."""
 FORMATS = {
     "BOOL": "?", "INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q", "UINT8": "B",
     "UINT16": "H", "UINT32": "I", "UINT64": "Q", "FP16": "e", "FP32": "f", "FP64": "d",
@@ -156,13 +159,8 @@ def tensors(body: dict[str, Any], rest: bytes) -> list[Tensor]:
 def _tensor(given: Any, rest: bytes) -> tuple[Tensor, bytes]:
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
         raise ValueError("write an object with name, shape, datatype and data")
-    shape = given.get("shape")
-    if not _is_shape(shape):
-        raise ValueError("shape: write a list of whole numbers from 1 on")
-    assert isinstance(shape, list)
-    count = 1
-    for size in shape:
-        count *= size
+    shape = _shape(given.get("shape"))
+    count = prod(shape)
     if count > ROWS * 10_000:
         raise ValueError(f"shape: {count} values are too many")
     kind = given.get("datatype")
@@ -176,15 +174,16 @@ def _tensor(given: Any, rest: bytes) -> tuple[Tensor, bytes]:
         values = list(_flat(given.get("data")))
     if len(values) != count:
         raise ValueError(f"data: holds {len(values)} values, and shape says {count}")
-    return Tensor(given["name"], tuple(shape), values), rest
+    return Tensor(given["name"], shape, values), rest
 
 
-def _is_shape(shape: Any) -> bool:
-    return (
-        isinstance(shape, list)
-        and 1 <= len(shape) <= 2
-        and all(type(size) is int and 1 <= size <= 1_000_000 for size in shape)
-    )
+def _shape(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 2:
+        raise ValueError("shape: write a list of one or two whole numbers")
+    for size in shape:
+        if type(size) is not int or not 1 <= size <= MOST:
+            raise ValueError(f"shape: write whole numbers from 1 to {MOST:,}")
+    return tuple(shape)
 
 
 def _flat(data: Any) -> list[Any]:

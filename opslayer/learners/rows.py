@@ -32,7 +32,7 @@ LIKELIEST = (
 twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class RowModel:
     """A model for rows as dicts of the contract's columns, an absent value as None."""
 
