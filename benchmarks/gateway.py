@@ -163,7 +163,8 @@ def slower(figures: Figures, ours: str, other: str, connections: int) -> float:
 def chat_request(model: str, path: str) -> bytes:
     """One chat completion as bytes."""
     messages = [{"role": "user", "content": QUESTION}]
-    return post(path, json.dumps({"model": model, "messages": messages}).encode())
+    named = {"model": model} if model else {}
+    return post(path, json.dumps({**named, "messages": messages}).encode())
 
 
 def gateway(

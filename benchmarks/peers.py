@@ -33,6 +33,7 @@ class Peer:
     environment: Mapping[str, str]
     path: str
     model: str
+    """As it is named in a request; empty where the path names it."""
     health: str = "/health"
 
 
@@ -53,7 +54,12 @@ LITELLM = Peer(
         "      model: openai/mock\n      api_base: http://127.0.0.1:{upstream}/v1\n"
         "      api_key: sk-none\nlitellm_settings:\n  telemetry: false\n"
     },
-    {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "127.0.0.1"},
+    {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "NO_PROXY": "127.0.0.1",
+        # It starts without a key only when told so; ours is open on loopback likewise.
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+    },
     "/v1/chat/completions",
     "mock",
     "/health/liveliness",
@@ -72,7 +78,7 @@ MLFLOW = Peer(
     },
     {"MLFLOW_GATEWAY_CONFIG": "{folder}/mlflow.yaml", "MLFLOW_DISABLE_TELEMETRY": "true"},
     "/gateway/mock/invocations",
-    "mock",
+    "",
 )  # fmt: skip
 MLSERVER = Peer(
     "mlserver",
