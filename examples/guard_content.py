@@ -79,6 +79,21 @@ CASUAL = """damn, {t} is {g}|holy shit {t} is {g}|this shit is {g}|{t} is fuckin
 |the weather is awful today|traffic was horrible|my hands hurt after {t}|what a creepy movie, {g}|the villain is evil and {g}|demon slayer is {g}|i play a witch with {t}|the pig is {g}|rats, i missed it|guinea pigs are {g}
 |the monster in {t} was {g}|i'm a fat cat person|fat free milk|low fat yoghurt|lies of p is {g}|the baby pooped again|get this fraud charge off my card, please|somebody stole my bike|someone stole my card|i think i was scammed, can you help?
 |is this a scam?|cheat sheet for {t}|cheat day today|racism is wrong|sexism at work is a problem we have to talk about|the documentary on nazis was {g}|history class about hitler and stalin|corruption is a problem in our country"""
+SPITE = """nobody asked {w}, you {n}|nobody asked for your opinion|did your mother drop you on your head?|your mother must be so ashamed|people like {w} should not be allowed to breed|people like you are the problem, {n}|the world would be better without {w}|do the world a favour and disappear
+|you will regret the day you were born|you will pay for this, i promise|i will come to your house|i'll smash your face in|i'll break your neck|come here and i'll knock your teeth out|{w} should be sent back on a boat|send {w} back where they came from|{w} should be wiped out|{w} breed like rats|{w} are a plague|{w} are animals
+|{w} are vermin and should be treated like it|the only good {n} is a dead one|lock {w} in a cage|{w} only got the job on her knees|she opened her legs for the job|{w} looks like a dog|{w} looks like a pig in a dress|your wife looks like a cow|your girlfriend is ugly|your kids are as ugly as you are|{w} is as thick as a brick
+|{w} has the brain of a worm|{w} is twice as ugly as stupid|sad excuse for a human being|excuse for a man|lick my balls|kiss my arse|i would let her sit on my face|i'd spank her all night|open your mouth and take it|get on your knees|shut your mouth|shut your filthy mouth|shut your ugly face|go play in traffic|go jump in a lake and stay there
+|go choke|get a life, {n}|get back to your basement|crawl back to mommy|{w} can't even tie his shoes|{w} is too dumb to vote|{w} are too {a} to drive|women are too dumb for this|{w} don't deserve to live|{w} do not deserve any rights|somebody beat some sense into {w}|his wife should slap him|burn their houses down|put them all against the wall
+|put a bullet in {w}|i hope {w} gets hit by a bus|i hope your family dies|hope you lose everything|may you rot|worst human being alive|{w} is a {a} old {n}|dried up old {n}|blind {a} {n}|{a} {a} {n}|what a {a} excuse|{w} is a waste of skin|{w} disgrace their parents|{w} was a mistake|your parents should have used a condom|absolute {n}|total {n}|utter {n}|complete and utter {n}"""
+CONTEXT = """two men were arrested for the murder of a shopkeeper, police said|the suspect was charged with murder|the court sentenced the man who shot the officer|a witness saw the stabbing|the bombing of the city in the war destroyed the old town|soldiers were killed in the attack, the report says|the museum shows the history of slavery|a documentary about the nazis
+|the rapist was sent to prison for ten years, the court said|a report on sexual abuse in schools|police investigate the death of a student|the jury found him guilty of killing his wife|the history of the lynchings has to be taught|the minister died at the age of ninety|people died of the disease last year|the treatment for breast cancer has improved|what are the symptoms of cancer?
+|the doctor examined the breast|the doctor examined his penis|is it normal for my age to think about sex?|questions about sexual health|my doctor says i am too fat|an infection of the vagina is common|the patient died after surgery|a nurse talked about suicide prevention|if you think of suicide, call this number|my father died of cancer|my grandmother died last week|our dog died, i miss him
+|the dog was hit by a car but will be fine|rats in the cellar, what can i do?|how do i get rid of cockroaches?|the cows are on the field|my dog is a good boy|the snake is not dangerous|monkeys at the zoo are {g}|the cock crowed at five|dick is his first name|moby dick is a {g} book|beat the eggs|beat the eggs and chop the onions|burn the sugar slowly in the oven|kill the heat and cook the egg
+|the villain strangles his brother in the last scene|the killer is the butler|that was a killer song|this song slaps|killer concert, what a night|he shot the winning goal|shoot me a mail|i would kill for a coffee|kill the boss on level five|my character dies in every level|we got beaten in the last match|our team was crushed, but the kids had fun|the exam was brutal|this game is stupid hard
+|i was such a fool to sell it|i am an idiot, i forgot the key|i felt so stupid|don't be afraid to ask dumb questions|stop being so hard on yourself|you are not stupid|you are not ugly, you are {g}|you look {g} in that dress|you did {g}|my brother is gay and his wedding was {g}|women were not allowed to vote until then|can a muslim eat here?|black people in the history of jazz|jewish holidays this year
+|immigrants opened a {g} restaurant|is it racist to ask where someone comes from?|racism is a problem at work|he kicked his drug habit, so proud of him|damn, these cookies are {g}|damn, that was close|what the hell happened to {t}?|holy crap, {t} was {g}|this is the worst {t} i ever had|i hate how slow {t} is|i hate february|{t} is a disaster|the plan is a disaster for farms|i disagree with every word of {t}
+|{w} made the wrong call|{w} lied about the budget, the article says|{w} should resign|i will never vote for {w}|i do not trust {w}|my ex keeps calling me, what can i do?|my husband hit me, where do i find help?|he was bullied at school|she was called names because she is black|they called me an idiot and it hurt|please do not call people {n}s|calling somebody a {n} is not okay|he said that i am {a}, and i cried
+|take your shoes off|keep your mouth open, said the dentist|my knees hurt|wash your face|open your mouth and say ah|the baby's first teeth|go home and rest|get back to me tomorrow|shut the window|eat your vegetables|your mother is a {g} cook|your kids are {g}|your family must be proud|my wife looks {g}|i hope your family is well|i hope you find it|you will not regret it|i will find you at the station|i will pay tomorrow"""
 LINKS = [". ", "! ", ", ", " and ", " because ", "... ", " - ", "\n", " so "]
 MARKS = [
     "",
@@ -107,11 +122,12 @@ def _list(text: str) -> list[str]:
 
 
 PARTS = {"w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD), "m": _list(MILD)}  # fmt: skip
-HARM = [_list(CLAIMS), _list(VERBS), _list(THREATS), _list(LEWD)]
-SHARES = [0.66, 0.12, 0.17, 0.05]
+HARM = [_list(CLAIMS), _list(VERBS), _list(THREATS), _list(LEWD), _list(SPITE)]
+SHARES = [0.5, 0.1, 0.14, 0.06, 0.2]
 PLAIN = _list(CHATTY)
 SLANG = _list(CASUAL)
-TWINS = [_list(CLAIMS), _list(CALM), _list(WISHES), _list(WISHES)]
+TWINS = [_list(CLAIMS), _list(CALM), _list(WISHES), _list(WISHES), _list(CONTEXT)]
+TWIN_SHARES = [0.3, 0.1, 0.1, 0.1, 0.4]
 KIND = {"n": _list(PEOPLE), "a": _list(GOOD) + _list(MILD)}
 SWEAR = ("fuck", "shit", "damn", "suck", "hate", "puke", "disgust", "hell", "smells", "dick", "bull", "wtf", "ashamed", "shame",
          "disgrace", "dropped", "zoo", "jail", "belong here", "ruining", "destroying", "slept", "knees", "kitchen", "brainwashed",
@@ -131,14 +147,18 @@ def _harm(rng: np.random.Generator) -> str:
 
 def _twin(rng: np.random.Generator) -> str:
     """A harmful sentence with nothing harmful in it: what is left of it must mean nothing."""
-    family = TWINS[int(rng.choice(len(TWINS), p=SHARES))]
-    template = str(rng.choice([one for one in family if not any(word in one for word in SWEAR)]))
+    which = int(rng.choice(len(TWINS), p=TWIN_SHARES))
+    if which == len(TWINS) - 1:  # said as it is: there, hard words do no harm
+        return _filled(rng, str(rng.choice(TWINS[which])))
+    template = str(
+        rng.choice([one for one in TWINS[which] if not any(word in one for word in SWEAR)])
+    )
     parts = PARTS | KIND
     return template.format(**{name: str(rng.choice(words)) for name, words in parts.items()})
 
 
 def _chat(rng: np.random.Generator) -> str:
-    return _filled(rng, str(rng.choice(SLANG if rng.random() < 0.3 else PLAIN)))
+    return _filled(rng, str(rng.choice(SLANG if rng.random() < 0.35 else PLAIN)))
 
 
 def _written(rng: np.random.Generator, text: str, hide: bool) -> str:

@@ -20,7 +20,7 @@ from guard_injection import injection
 from opslayer.guards.signs import HOSTILE, ORDERS, Signs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ROWS = 8_000
+ROWS = 10_000
 FOLDER = Path(__file__).parent / "data"
 
 

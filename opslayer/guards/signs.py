@@ -2,7 +2,7 @@
 
 Words that mean nothing here are left out, so that no topic, name or turn of phrase becomes a sign by
 chance of the training set, and a new one is judged by what is said of it. What is left stands as the
-kind of sign it is, in its order, so that words of one kind share what is learnt of any of them.
+kind of sign it is, so that words of one kind share what is learnt of any of them.
 """
 
 from __future__ import annotations
@@ -12,89 +12,133 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CONTENT: Mapping[str, str] = {
-    "slur": "nigg fagg kike tranny trannies wetback retard spic chink gook raghead towelhead dyke "
-    "shemale tards fucktard libtard trumptard mongol gypsy goyim troon libt libf libtur democrap "
-    "dumocrat demoncrat demonrat rethug repugli magat feminazi sheeple bootlick cuck soyboy simp "
-    "incel neckbeard inbred redneck hillbilly karen kkk",
-    "curse": "motherf fucktard bitch b1tch cunt asshole arsehole ahole asshat dumbass jackass "
-    "dickhead shithead dipshit prick twat bastard douche wanker tosser cocksuck turd sob fjb "
-    "brandon stfu gtfo kys fu foff fatass arse azz smd smdh",
-    "swear": "fuck fck fuk fcuk fkn effing effin shit sh1t damn goddam wtf crap piss bullsh bollock "
-    "badass ass hell bs omfg",
-    "sexual": "whore slut hoe skank dick cock pussy puss penis vagina boob tits titt blowjob porn "
-    "horny rape rapist molest pervert pedo paedo groomer cum anal naked nude prostitut hooker "
-    "cameltoe incest bestial sodom jerkoff fondl grope sniffer semen orgasm masturb "
-    "screwed castrat castor",
-    "insult": "idiot moron imbecil cretin fool loser scum lowlife degenera psycho sociopath lunatic "
-    "nutjob nutcase nutter nuts kook freak swine pig vermin parasite leech maggot buffoon halfwit "
-    "dimwit nitwit simpleton bonehead airhead coward hypocri traitor treason liar liars crook "
-    "grifter conman thug savage barbar filth disgrace pathetic worthless braindead brainless "
-    "brainwash clueless ignoran senile demented deranged hag witch puppet tyrant dictator commie "
-    "communis marxis nazi hitler fascis racis bigot sexis homophob transphob misogyn terroris "
-    "taliban jihad covidiot thief thieves criminal murderer killer brat crybab snob narciss "
-    "cockroach rat rats baboon gorilla subhuman fatso fatty obese crackhead junkie druggie meth "
-    "sleaz soulless heartless gutless spineless shameless infest invaders illegals satan demons "
-    "demonic monsters clown buffon twit dolt stooge goon hack weasel",
-    "bad": "stupid suck slept swallow pos dumb trash garbage embarrass useless disgust vile revolt repuls nasty ugly "
-    "hideous gross joke shame sham monster crazy insane mental lame weirdo delusion gullible "
-    "illiterate uneducated lazy greedy selfish hateful toxic slim phony fake hoax propaganda slave "
-    "abomination sick creep corrupt fraud lying lies evil devil wicked rotten stink smelly "
-    "awful terrible horrible worst hate hated bum slob whin arrogant cheat scam steal stole jerk "
-    "brain sleepy clog poop diaper vomit puke barf icky fat",
-    "violence": "kill murder slaughter execut hang hung lynch shoot gun bullet turret stab knife "
-    "punch smash burn gas exterminat genocid nuke die dies dead suicid choke strangle suffer "
-    "torture rot guillotin firing jail prison gitmo deport sterili drown cancer infanticide "
-    "euthan cyanide straightjacket asylum impeach beat hurt bonfire bomb",
+    "slur": "nigg fagg kike tranny trannies wetback retard spic chink gook raghead towelhead "
+    "shemale tards fucktard libtard trumptard mongoloid feminazi cuck soyboy incel neckbeard inbred "
+    "redneck hillbilly demonrat democrap dumocrat rethug repugli magat gypsy goyim",
+    "curse": "motherf fucktard bitch cunt asshole arsehole asshat dumbass jackass dickhead shithead "
+    "dipshit bastard douche wanker tosser cocksuck turd stfu gtfo kys arse",
+    "swear": "fuck fck fuk fcuk effing effin shit damn goddam wtf crap bullsh bollock badass ass hell omfg",
+    "lewd": "whore slut skank pussy tits titt boob blowjob horny cum jerkoff masturb nympho milf milfs "
+    "naked nude bang banging spank cameltoe",
+    "sexual": "dick cock prick penis vagina sex sexual porn rape rapist molest pervert pedo paedo "
+    "groomer anal prostitut hooker incest orgasm semen fondl grope breast nipple",
+    "insult": "idiot moron imbecil cretin loser scum scumbag lowlife degenera psycho sociopath "
+    "lunatic nutjob nutcase freak pig swine vermin parasite leech maggot worm buffoon halfwit dimwit "
+    "nitwit simpleton bonehead numbskull airhead coward hypocri traitor liar liars crook grifter conman "
+    "thug savage filth disgrace worthless braindead brainless clueless imbecile deranged demented "
+    "hag cockroach subhuman fatso lardass sleaz soulless heartless gutless spineless shameless "
+    "sheeple bootlick muppet plonker git dunce oaf dolt twit twat dweeb creep sicko wretch "
+    "slimeball sleazebag dirtbag ratbag bigot racis sexis misogyn homophob fascis nazi hitler "
+    "tyrant dictator commie communis marxis terroris taliban jihad covidiot murderer brat crybab "
+    "snob narciss kook nutter buffoon puppet treason junkie druggie crackhead methhead invaders "
+    "illegals satan demonic troll goon stooge hack karen simp",
+    "beast": "dog dogs cow cows ape apes monkey monkeys rat rats snake snakes goat donkey toad slug "
+    "insect animal animals beast beasts worm worms sheep gorilla baboon plague disease infest",
+    "bad": "stupid dumb suck sucks pathetic disgust vile revolt repuls nasty ugly filthy fat "
+    "hideous gross shame sham monster crazy insane mental gullible illiterate ignoran lazy greedy "
+    "selfish toxic slim phony abomination evil wicked rotten stink smelly hated arrogant delusion "
+    "useless garbage trash joke fool clown witch devil demon hypocrit corrupt lying thick slob "
+    "bitter senile fatty obese propaganda brainwash cult scum crime jerk whin puke vomit",
+    "poor": "terrible horrible worst awful hate bad lame weird embarrass fake hoax fraud scam cheat "
+    "lies lie steal stole thief thieves criminal disaster slow broken wrong boring sad annoy",
+    "violence": "kill murder slaughter execut hang hung lynch shoot shot bullet stab knife punch slap "
+    "smash burn exterminat nuke strangle choke torture drown beat beaten bury wiped bleed",
+    "death": "die dies died dying dead death suicid cancer grave funeral rot",
+    "news": "police arrest suspect court trial report witness charged sentenced jury victim "
+    "investigat attack war soldier military army century histor museum documentary article "
+    "government minister election parliament",
+    "care": "doctor hospital patient treatment symptom infect surger vaccine screening medic clinic "
+    "therap nurse pregnan health exam",
+    "play": "movie film novel book game player level boss villain hero character episode song album "
+    "concert match team goal score season scene actor recipe oven onion egg cook bake chop",
+    "body": "face mouth teeth throat head skull neck legs knees balls hole arse skin",
+    "kin": "mother mom mum dad father sister brother wife husband girlfriend boyfriend daughter son "
+    "family parents grandma kids children",
+    "expel": "deport expel banish ban removed locked lock cage jail prison zoo ship boat border "
+    "country home breed extinct",
+    "threat": "regret revenge warn watch coming find pay hunt deserve hope wish",
 }  # fmt: skip
 CONTENT_WHOLE: Mapping[str, str] = {
-    "you": "you your youre u ur yall yourself urself",
-    "them": "he she they them him her his their these those it its who",
+    "you": "you your youre ur u yall yourself urself",
+    "them": "he she they them him her his their hers theirs",
     "group": "jew jews jewish muslim muslims islam islamic black blacks white whites asian asians gay "
-    "gays lesbian trans transgender transvestite immigrant immigrants mexican mexicans women woman "
-    "men christian christians catholic catholics liberal liberals democrat democrats dems republican "
-    "republicans gop conservative conservatives blm lgbt lgbtq feminist feminists boomer boomers",
-    "me": "i im my me myself ive id",
+    "gays lesbian lesbians trans transgender immigrant immigrants mexican mexicans women woman men "
+    "christian christians catholic catholics liberal liberals democrat democrats dems republican "
+    "republicans gop conservative conservatives feminist feminists boomer boomers foreigners refugees",
+    "people": "people person man guy guys folks everyone everybody nobody somebody someone human humans",
+    "me": "i im my me myself ive id ill",
+    "will": "will gonna going should must would shall",
+    "not": "not no never dont doesnt cant cannot wont without",
     "kind": "love loved thank thanks please great good happy best sorry nice awesome amazing beautiful "
-    "cool hope congrats welcome fun funny lol haha glad enjoy enjoyed favorite cute",
+    "cool hope congrats welcome fun funny lol haha glad enjoy enjoyed favorite favourite cute proud "
+    "delicious gorgeous fine",
 }  # fmt: skip
 FOLDS = str.maketrans("013457@$!|", "oieastasil")
 WORD = re.compile(r"[^\W\d_](?:[\w@$!|*#&'’]*[^\W_])?|[^\W\d_]")
-LINK = re.compile(r"\S*(?:https?:|www\.)\S*")
+LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
+BETWEEN = " and "
+"""Keeps two signs apart: the learner looks at pairs of words, and which signs stand side by side is
+a matter of how the made texts were put together. Without it, a quarter fewer of strangers' harmful
+texts are found."""
 
 
 INJECTION: Mapping[str, str] = {
-    "override": "ignor disregard forget overrid overrul bypass discard neglect circumvent evade "
-    "dismiss vergiss missacht oublie olvida descarta dimentica trascura esque desconsider "
-    "игнор забудь проигнор",
-    "rules": "instruct prompt rule guideline directive polic restrict constrain programming filter "
-    "limit censor safeguard moderat boundar protocol anweisung regel vorgabe consigne regle "
-    "instruccion regla istruzion instruç regra инструкц правил",
-    "prior": "previous prior above earlier preceding initial original foregoing everything "
-    "vorherig bisherig précédent anterior precedent предыдущ",
-    "system": "system developer admin root sudo debug kernel openai chatgpt gpt llm assistant "
-    "chatbot override anthropic claude gemini bard language-model",
-    "reveal": "reveal print repeat output display leak dump verbatim expose disclos spell echo "
-    "translat summar quote copy",
-    "role": "pretend roleplay role-play imagin simulat persona character hypothetic fiction "
-    "story novel scene act acting play become impersonat",
+    "override": "ignor ignr disregard forget overrid overrul bypass discard neglect circumvent evade "
+    "dismiss nevermind unlearn scrap abandon vergiss vergess missacht oubli olvid descart dimentic "
+    "trascur esque desconsider игнор забудь проигнор ignorier",
+    "rules": "instruct prompt rule guideline guidance directive direction polic restrict constrain "
+    "programming filter limitation limits censor safeguard guardrail moderat boundar protocol "
+    "confine safety training configur anweisung aufgabe regel vorgabe consigne regle règle "
+    "instruccion instrucciones regla istruzion instruç regra инструкц правил indicacion restriccion",
+    "prior": "previous prior preceding initial origin foregoing earlier former above before "
+    "beginning first opening vorherig bisherig davor précéd preced anterior предыдущ выше sopra arriba",
+    "system": "system root sudo debug kernel terminal openai chatgpt gpt llm assistant assistent "
+    "chatbot anthropic claude gemini bard language-model model системн sistema système",
+    "boss": "developer admin administrator creator owner engineer researcher auditor programmer "
+    "supervisor intern authoriz authoris permission clearance maintenance",
+    "reveal": "reveal print repeat output display leak dump expose disclos spell echo show paste copy "
+    "quote translat summar convert rephras list recite zeige zeig muestra montre rivela revela покажи",
+    "exact": "verbatim exact word-for-word literally complet entire whole full step-by-step detail "
+    "precise everything wörtlich",
+    "role": "pretend roleplay role-play imagin simulat emulat persona character hypothetic fiction "
+    "fictional story novel scene act acting play become impersonat identity role alter-ego dialogue",
     "free": "unrestrict unfilter uncensor jailbreak jailbroken unlock dan stan dude aim amoral "
-    "immoral unethical evil illegal anything freedom unbound unlimited nsfw unaligned rogue "
-    "machiavell",
-    "refuse": "refus refusal declin sorry apolog warning disclaimer moral ethic cannot can't "
-    "appropriate harmful safety",
-    "comply": "must obey comply always never only mode enabled activat confirm understood begin "
-    "start from now henceforth immediately",
-    "harm": "hack malware exploit bomb weapon meth poison steal phish ransom keylog explosiv "
-    "counterfeit fraud napalm hotwire stalk launder cocaine hitman torture kill",
-    "secret": "password credential token secret confidential hidden api internal private",
-    "send": "send forward exfiltrat upload transfer wire click visit",
-    "code": "base64 rot13 hex decode encod reverse cipher markdown json xml",
+    "immoral unethical evil illegal unbound unlimited nsfw unaligned rogue free freedom boundless "
+    "limitless unhing machiavell villain",
+    "refuse": "refus refusal declin apolog warning disclaimer moral ethic unable appropriat harmful "
+    "legal forbid forbidden prohibit lecture caution judg consequenc",
+    "comply": "obey comply complies fulfil loyal serve henceforth immediat enabl activat confirm "
+    "understood absolut unconditional command demand order",
+    "off": "off disabl suspend switch deactivat remov lift bypass void cancel mistake lift shut",
+    "harm": "hack malware exploit bomb explosiv weapon meth methamphet poison steal theft phish "
+    "ransom keylog counterfeit forge fraud napalm hotwire stalk launder cocaine heroin drug hitman "
+    "torture kill murder gun shoot break-in burglar lockpick suicid terror virus ddos crack pirat "
+    "smuggl blackmail extort anthrax kidnap arson",
+    "secret": "password credential token secret confidential hidden hide api key private internal "
+    "passwor geheim secreto secrete segret",
+    "send": "send forward exfiltrat upload transfer wire click visit recommend approve refund "
+    "append include insert link url http e-mail email",
+    "code": "base64 rot13 hex decod encod revers cipher markdown json xml",
+    "task": "task job mission objective goal request question order purpose role",
+    "talk": "conversation chat message session dialog text words paragraph document page sentence "
+    "reply answer respond response",
+    "mode": "mode enter session personality version copy identity test simulation",
+    "swear": "swear curse insult hate pwned hacked idiot stupid offensive profanity explicit",
 }  # fmt: skip
 INJECTION_WHOLE: Mapping[str, str] = {
-    "you": "you your youre yourself u",
-    "me": "i im my me we our us",
-    "new": "new instead",
+    "you": "you your youre yourself u du dein deine deinen tu tus ton tes vous vos",
+    "me": "i im my me we our us mir moi mi",
+    "new": "new instead now actually rather",
+    "not": "no not never without nothing none nor cannot cant dont doesnt wont isnt arent ohne sans sin",
+    "all": "all any every anything whatever whatsoever alle alles toutes tout todo todas tutte",
+    "told": "told said given handed wrote written gave ordered asked received",
+    "must": "must shall only always will should required have",
+    "stop": "stop halt wait hold enough end quit drop start begin",
+    "user": "user users customer customers reader visitor human humans person people",
+    "how": "how explain describe teach teaches instruct guide recipe steps",
+    "say": "say says tell give write make create give",
+    "if": "if when whenever before after",
 }  # fmt: skip
 TAGS = re.compile(
     r"<\|[^|<>]{1,20}\|>|\[/?(?:INST|SYSTEM)\]|<</?SYS>>|</?(?:system|user|assistant|instructions?)>|^#{2,4} ?\w+|-{3,}|={3,}|```",
@@ -103,10 +147,48 @@ TAGS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Stems:
+    """Which kind of sign a word is, by how it begins; looked up, since guards read quickly."""
+
+    kinds: tuple[str, ...]
+    """The first one that fits a word is its kind."""
+    long: Mapping[str, int]
+    """Stems with which a word begins, and the places of their kinds."""
+    short: Mapping[str, int]
+    """Stems too short for that: the whole word, but for its ending, so that `rat` is no part of
+    `rather`."""
+    inside: Mapping[str, int]
+    """Stems that may stand anywhere in a word."""
+
+    @classmethod
+    def of(cls, stems: Mapping[str, str]) -> Stems:
+        """From kinds and their stems."""
+        long: dict[str, int] = {}
+        short: dict[str, int] = {}
+        inside: dict[str, int] = {}
+        for place, some in enumerate(stems.values()):
+            for stem in some.split():
+                room = inside if stem in ANYWHERE else long if len(stem) > SHORT else short
+                room.setdefault(stem, place)
+        return cls(tuple(stems), long, short, inside)
+
+    def kind(self, word: str) -> str:
+        """A word's kind; empty for one that means nothing here."""
+        places = [self.long[word[:size]] for size in LENGTHS if word[:size] in self.long]
+        places += [
+            self.short[stem]
+            for ending in ENDINGS
+            if word.endswith(ending) and (stem := word[: len(word) - len(ending)]) in self.short
+        ]
+        places += [place for stem, place in self.inside.items() if stem in word]
+        return self.kinds[min(places)] if places else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Signs:
     """One guard's words for what it sees."""
 
-    stems: Mapping[str, re.Pattern[str]]
+    stems: Stems
     whole: Mapping[str, str]
     tags: bool
     """Whether marks that stand for parts of a prompt are signs."""
@@ -115,10 +197,10 @@ class Signs:
     def of(cls, stems: Mapping[str, str], whole: Mapping[str, str], *, tags: bool = False) -> Signs:
         """From kinds of sign and the words that are of that kind."""
         words = {word: kind for kind, some in whole.items() for word in some.split()}
-        return cls({kind: _pattern(some) for kind, some in stems.items()}, words, tags)
+        return cls(Stems.of(stems), words, tags)
 
     def read(self, text: str) -> str:
-        """The signs of a text in their order, as words: `you insult`, `group violence shout`."""
+        """The signs of a text in their order, as words: `you and insult`, `group and shout`."""
         text = LINK.sub(" link ", text[:LONGEST])
         if self.tags:
             text = TAGS.sub(" tagtagtag ", text)
@@ -129,7 +211,7 @@ class Signs:
             found.append("shout")
         if text.count("!") > 2:
             found.append("bang")
-        return " ".join(found) or "none"
+        return BETWEEN.join(found) or "none"
 
     def _kind(self, word: str) -> str:
         if word == "tagtagtag":
@@ -139,31 +221,25 @@ class Signs:
         if whole:
             return whole
         plain = lower.partition("'")[0].lstrip("#")
-        folded = plain.translate(FOLDS)
-        for kind, pattern in self.stems.items():
-            if pattern.search(folded):
-                return kind
+        if len(plain) < 2:
+            return ""
+        kind = self.stems.kind(plain.translate(FOLDS)[:WORDS])
+        if kind:
+            return kind
         hidden = any(sign in plain for sign in "*@$#!")
         return "curse" if hidden and _MASKED.fullmatch(plain) else ""
 
 
-def _pattern(stems: str) -> re.Pattern[str]:
-    """A few stems anywhere in a word, the long ones at its beginning, and short ones as a whole, so
-    that `rat` is no part of `rather`."""
-    words = stems.split()
-    inside = [stem for stem in words if stem in ANYWHERE]
-    long = [stem for stem in words if len(stem) > 4 and stem not in ANYWHERE]
-    short = [stem for stem in words if len(stem) <= 4 and stem not in ANYWHERE]
-    parts = [*inside, f"^(?:{'|'.join(long)})"]
-    if short:
-        parts.append(f"^(?:{'|'.join(short)})(?:s|es|ed|er|ers|ing|y|ies|in)?$")
-    return re.compile("|".join(part for part in parts if part))
-
-
+SHORT = 4
+"""Letters of a short stem, at most."""
+LENGTHS = range(SHORT + 1, 17)
+"""Letters of a long stem."""
+WORDS = 40
+"""Letters of a word that are looked at."""
+ENDINGS = ("", "s", "es", "ed", "er", "ers", "ing", "y", "ies", "in")
 ANYWHERE = frozenset({
-    "fuck", "shit", "cunt", "nigg", "fagg", "slut", "pedo", "nazi", "twat", "libt", "scum",
-    "idiot", "moron", "bitch", "fucktard", "libtard", "trumptard", "traitor", "retard", "tards",
-    "democrap", "asshole", "dumbass",
+    "fuck", "shit", "cunt", "nigg", "fagg", "slut", "pedo", "nazi", "scum", "idiot", "moron",
+    "bitch", "retard", "tards", "asshole", "dumbass", "whore", "rapist",
 })  # fmt: skip
 
 _MASKED = re.compile(r"(?:f|s|b|c|d|a|p|n|w)[\w*@$#&!|]*[*@$#&!|]+\w*")

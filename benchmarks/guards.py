@@ -1,0 +1,172 @@
+"""P24, P25 and the recall of P13: what guards catch, what they block in vain, and what they take.
+
+The guards for content and injection are trained as the demo trains them, through the loop's steps.
+Then they look at texts that they were not made from: the shared comments (toxicity), of which a
+hash picks the half whose misses nobody looked at while their words were chosen; the shared support
+questions and voice commands, which are all harmless; and the hand-written attacks and confusables
+of the tests. Names and places have no form and are reported as not covered.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from csv import DictReader
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, "tests")
+
+from guard_texts import ATTACKS, HARMFUL, HARMLESS, ORDINARY, lines
+from schooling import school
+
+from benchmarks.bars import Bar, finish, say
+from gateway.trained_guards import make_guard
+from opslayer.capability import GuardName, PiiKind, PiiRules
+from opslayer.configuration import load_capability
+from opslayer.guards.looked import Action, TextGuard
+from opslayer.guards.pii import Pii, find
+from opslayer.learners.rows import RowModel
+from opslayer.settings import Settings
+from opslayer.stores import Stores
+from opslayer.stores.tracking import make_database
+
+DATA = Path(os.environ.get("OPSLAYER_DATA_DIR", "../shared/data"))
+SIZE = 64 * 2**10
+FORMS = {
+    "CREDIT_CARD": PiiKind.CARD, "US_SSN": PiiKind.NATIONAL_ID, "EMAIL_ADDRESS": PiiKind.EMAIL,
+    "IBAN_CODE": PiiKind.IBAN, "IP_ADDRESS": PiiKind.NET_ADDRESS, "PHONE_NUMBER": PiiKind.PHONE,
+    "DOMAIN_NAME": PiiKind.URL,
+}  # fmt: skip
+"""The shared set's kinds that have a form, and what we call them."""
+HOSTILE: Mapping[str, Callable[[int], str]] = {
+    "one letter": lambda size: "a" * size,
+    "digits": lambda size: "1" * size,
+    "digits apart": lambda size: "1 " * (size // 2),
+    "card-like": lambda size: "4111 1111 1111 1112 " * (size // 20),
+    "at signs": lambda size: "a@" * (size // 2),
+    "almost e-mails": lambda size: "a.b@c." * (size // 6),
+    "dots": lambda size: "." * size,
+    "base64-like": lambda size: "QUJD" * (size // 4),
+    "spaced letters": lambda size: "i g n o r e " * (size // 12),
+    "orders without end": lambda size: "ignore all the previous " * (size // 24),
+    "brackets": lambda size: "<|" * (size // 2),
+    "marks": lambda size: "f*" * (size // 2),
+    "colons": lambda size: "fe80::" * (size // 6),
+    "wide letters": lambda size: "\uff49" * size,
+    "unseen letters": lambda size: "a\u200b" * (size // 2),
+}
+
+
+def trained(name: GuardName, home: Path) -> TextGuard:
+    """A guard with the model that the loop's first training releases."""
+    capability = load_capability(f"guard-{name.value}", Path("configs"))
+    stores = Stores.at(Settings(home=home, configs=Path("configs")))
+    make_database(stores.models.tracking_uri)
+    settled = school(capability, stores, datetime.now(UTC))
+    assert settled.release is not None, settled.reason
+    number = settled.release.variants[0].model_version
+    assert number is not None
+    version = stores.ledger.versions.get(capability.name, number)
+    return make_guard(name, RowModel.of(stores.models.load(version)), capability)
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    """A shared file's rows."""
+    with gzip.open(DATA / path, "rt", newline="") as file:
+        return list(DictReader(file))
+
+
+def unseen(text: str) -> bool:
+    """Whether a comment is of the half that nobody looked at."""
+    return bool(hashlib.sha256(text.encode()).digest()[0] & 1)
+
+
+def blocked(guard: TextGuard, texts: Sequence[str]) -> float:
+    """The share of texts that a guard blocks."""
+    return sum(guard.look(text).action is Action.BLOCKED for text in texts) / len(texts)
+
+
+def comments() -> tuple[list[str], list[str]]:
+    """The unseen half of the shared comments: toxic, and not."""
+    kept = [row for row in rows("toxicity/toxicity_en.csv.gz") if unseen(row["text"])]
+    toxic = [row["text"] for row in kept if row["is_toxic"] == "Toxic"]
+    return toxic, [row["text"] for row in kept if row["is_toxic"] != "Toxic"]
+
+
+def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:
+    """Blocked and blocked in vain, which mean nothing without each other."""
+    return [
+        Bar(f"{name}: blocked of {len(bad)}", blocked(guard, bad), ">= 0.8"),
+        Bar(f"{name}: blocked in vain of {len(good)}", blocked(guard, good), "<= 0.05"),
+    ]
+
+
+def pii() -> list[Bar]:
+    """Recall by kind, and the share of harmless texts in which something is masked."""
+    with gzip.open(DATA / "pii/generated_large.json.gz", "rt") as file:
+        sentences: list[dict[str, Any]] = json.load(file)
+    there, found, without = Counter[str](), Counter[str](), Counter[str]()
+    for one in sentences:
+        seen = find(one["full_text"])
+        for span in one["spans"]:
+            kind = span["entity_type"]
+            if kind not in FORMS:
+                without[kind] += 1
+                continue
+            there[kind] += 1
+            begin, end = span["start_position"], span["end_position"]
+            found[kind] += any(hit.start <= begin and end <= hit.end for hit in seen)
+    say("without a form, not covered: " + ", ".join(f"{kind} ({n})" for kind, n in without.items()))
+    bars = [Bar(f"recall of {kind} ({n})", found[kind] / n, ">= 0.95") for kind, n in there.items()]
+    harmless = [row["text"] for row in rows("banking77/train.csv.gz")] + comments()[1]
+    masked = sum(bool(find(text)) for text in harmless) / len(harmless)
+    return [*bars, Bar(f"harmless texts masked, of {len(harmless)}", masked, "<= 0.02")]
+
+
+def slowest(guard: TextGuard) -> tuple[float, str]:
+    """Milliseconds of the slowest hostile text, the better of three looks, and its name."""
+    worst = (0.0, "")
+    for name, make in HOSTILE.items():
+        text, took = make(SIZE), []
+        for _ in range(3):
+            began = time.perf_counter()
+            guard.look(text)
+            took.append(time.perf_counter() - began)
+        worst = max(worst, (min(took) * 1000, name))
+    return worst
+
+
+def main() -> int:
+    """Train, look, and say."""
+    with tempfile.TemporaryDirectory() as made:
+        content = trained(GuardName.CONTENT, Path(made, "content"))
+        injection = trained(GuardName.INJECTION, Path(made, "injection"))
+    toxic, fine = comments()
+    questions = [row["text"] for row in rows("banking77/test.csv.gz")]
+    spoken = [row["text"] for row in rows("snips/utterances.csv.gz")]
+    bars = [
+        *pair("content, comments of strangers", content, toxic, fine),
+        *pair("content, the tests' texts", content, lines(HARMFUL), lines(HARMLESS)),
+        *pair("injection, the tests' texts", injection, lines(ATTACKS), lines(ORDINARY)),
+        *pii(),
+    ]
+    for guard, name in ((content, "content"), (injection, "injection")):
+        for texts, of in ((questions, "support questions"), (spoken, "voice commands")):
+            bars.append(Bar(f"{name}: blocked in vain, {of}", blocked(guard, texts), "<= 0.05"))
+    for one in (content, injection, Pii(PiiRules())):
+        took, text = slowest(one)
+        bars.append(Bar(f"{one.code}: ms for 64 KiB of {text}", took, "<= 50"))
+    return finish("guards", len(bars), bars)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
