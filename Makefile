@@ -29,7 +29,7 @@ demo: .venv/synced
 	$(RUN)/opslayer demo
 
 test: .venv/synced
-	$(RUN)/python -m pytest -n 2 --dist loadfile
+	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/synced
 	$(RUN)/ruff format --check .

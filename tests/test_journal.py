@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,7 @@ records = st.builds(
 
 APPENDER = """
 import sys
+import time
 from pathlib import Path
 from opslayer.stores.journal import Entry, Journal
 writer = Journal(Path(sys.argv[1])).writer(sys.argv[2])
@@ -330,6 +332,7 @@ def test_what_was_carried_of_a_segment_that_failed_hides_nothing_of_the_next(
         with suppress(ProcessLookupError):
             while process.poll() is None:
                 os.kill(pid, signal.SIGCONT)
+                time.sleep(0.01)
         told = [line.strip() for line in process.stdout if line.startswith("id")]
     drain(stores.journal, stores.events)
     assert told == ["id001", "id002", "id003"]

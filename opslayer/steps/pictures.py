@@ -29,12 +29,10 @@ picture, drawn ones are copies of the training set."""
 
 def seen(model: Pipeline, exam: Frame) -> Prediction:
     """What the eyes see in one picture for each exam row, drawn as that row's class."""
-    from opslayer.learners.images import draw
-
     if not len(exam):
         return Prediction(np.array([], dtype=object))
     real, truth = pixels(exam), exam.target.to_numpy().astype(str)
-    drawn = draw(model, truth.tolist(), SEED)
+    drawn = _shown(model, real, truth)
     return Prediction(_eyes().fit(real, truth).predict(drawn).astype(object))
 
 
@@ -45,16 +43,26 @@ def picture_metrics(model: Pipeline, learnt: Frame, exam: Frame) -> dict[str, fl
     set, far above 1 it draws what nobody would."""
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-    from opslayer.learners.images import distances, draw
+    from opslayer.learners.images import distances
 
     real, truth = pixels(exam), exam.target.to_numpy().astype(str)
-    drawn, known = draw(model, truth.tolist(), SEED), pixels(learnt)
+    drawn, known = _shown(model, real, truth), pixels(learnt)
     ratio = np.median(distances(drawn, known)) / max(1e-9, np.median(distances(real, known)))
     found = {"nearest_ratio": float(ratio)}
     if np.unique(truth, return_counts=True)[1].min() >= FOLDS:
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
         found["judge_accuracy"] = float(cross_val_score(_eyes(), real, truth, cv=folds).mean())
     return found
+
+
+def _shown(
+    model: Pipeline, real: NDArray[np.float64], truth: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """A picture for each true class, as callers see it: a PNG has no shade beyond black or white,
+    so neither has what is judged."""
+    from opslayer.learners.images import draw
+
+    return np.clip(draw(model, truth.tolist(), SEED), real.min(), real.max())
 
 
 def pixels(frame: Frame) -> NDArray[np.float64]:
