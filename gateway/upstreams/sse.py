@@ -37,7 +37,7 @@ class Events:
             elif line.startswith(b"data:"):
                 part = line[6:] if line[5:6] == b" " else line[5:]
                 self._data.append(part)
-                self._size += len(part)
+                self._size += len(line)  # a line without data takes room as well
                 if self._size > LONGEST:
                     raise EventTooLong(f"an event is longer than {LONGEST:,} bytes")
 

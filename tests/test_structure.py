@@ -1,0 +1,69 @@
+"""Whether a reply has the structure that was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.exchange import Failure
+from gateway.structure import LARGEST, checker
+
+PERSON = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": {"$ref": "#/$defs/word"}},
+    "$defs": {"word": {"type": "string"}},
+}
+
+
+def by_schema(schema: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+@pytest.mark.parametrize("asked", [None, {"type": "text"}])
+def test_nothing_is_checked_where_nothing_was_asked_for(asked: Any) -> None:
+    assert checker(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "wrong"),
+    [
+        ('{"name": "Ada"}', None),
+        ('{"name": 3}', "at $.name: type does not hold"),
+        ("{}", "at $: required does not hold"),
+        ("Ada", "it is no JSON"),
+        ("[" * 100_000, "it is no JSON"),
+    ],
+)
+def test_a_reply_is_held_against_the_schema_and_the_fault_quotes_nothing_of_it(
+    reply: str, wrong: str | None
+) -> None:
+    check = checker(by_schema(PERSON))
+    assert check is not None
+    assert check(reply) == wrong
+
+
+def test_json_object_takes_any_json() -> None:
+    check = checker({"type": "json_object"})
+    assert check is not None
+    assert (check("{}"), check("no")) == (None, "it is no JSON")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"type": "xml"}, "response_format.type: write text, json_object or json_schema"),
+        ("json", "response_format.type"),
+        (by_schema(None), "write a JSON schema"),
+        (by_schema({"type": "nothing"}), "is not valid under any of the given schemas"),
+        (by_schema({"$ref": "http://elsewhere.example/"}), "may only point inside the schema"),
+        (by_schema({"items": {"pattern": "(a+)+$"}}), "pattern is not taken"),
+        (by_schema({"const": "a" * LARGEST}), "is too long"),
+    ],
+)
+def test_a_schema_that_can_t_be_used_is_refused_in_words(asked: Any, said: str) -> None:
+    with pytest.raises(Failure, match=r"^response_format") as told:
+        checker(asked)
+    assert said in str(told.value)
+    assert told.value.status == 400
