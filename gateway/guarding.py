@@ -14,7 +14,7 @@ from gateway.serving import Serving
 from opslayer.capability import Capability, ColumnType
 from opslayer.guards.holdback import HoldBack
 from opslayer.guards.looked import Looked
-from opslayer.guards.panel import Session
+from opslayer.guards.panel import Session, Side
 from opslayer.guards.shape import Shape, ShapeError
 from opslayer.records import Interaction, Status
 
@@ -81,25 +81,39 @@ class Guarding:
             content = self.session.look(content, "input", spoken=spoken)
         elif content is not None:
             content = [
-                {**part, "text": self.session.look(part["text"], "input", spoken=spoken)}
+                {
+                    **self._masked(part),
+                    "text": self.session.look(part["text"], "input", spoken=spoken),
+                }
                 if isinstance(part.get("text"), str)
-                else dict(part)
+                else self._masked(part)
                 for part in content
             ]
         kept = {name: message[name] for name in ("name", "tool_call_id") if name in message}
+        kept = self._masked(kept)
         if message.get("tool_calls"):
             kept["tool_calls"] = self._calls(message["tool_calls"], "input")
         return {"role": message["role"], "content": content, **kept}
 
-    def _calls(self, calls: Any, side: Any) -> list[Any]:
+    def _masked(self, value: Any, side: Side = "input") -> Any:
+        """A value without personal data in any of its texts, however deep: names, ids and addresses
+        are kept as well."""
+        if isinstance(value, str):
+            return self.session.mask(value, side)
+        if isinstance(value, dict):
+            return {
+                self._masked(name, side): self._masked(one, side) for name, one in value.items()
+            }
+        return [self._masked(one, side) for one in value] if isinstance(value, list) else value
+
+    def _calls(self, calls: Any, side: Side) -> list[Any]:
         """Tool calls with their arguments as guards left them."""
-        found = []
-        for one in calls:
-            function = dict(one.get("function") or {}) if isinstance(one, dict) else {}
-            if isinstance(function.get("arguments"), str):
+        found = self._masked(list(calls), side)
+        for one in found:
+            function = one.get("function") if isinstance(one, dict) else None
+            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
                 function["arguments"] = self.session.look(function["arguments"], side, spoken=False)
-            found.append({**one, "function": function} if isinstance(one, dict) else one)
-        return found
+        return list(found)
 
     def conversation(self, given: Any) -> dict[str, Any]:
         """A chat's input: the messages, and for a trained one what the user said last."""

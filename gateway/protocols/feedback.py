@@ -7,6 +7,7 @@ interaction that has not arrived yet: then it is kept aside and joined when that
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
+from opslayer.capability import GuardName, PiiRules
 from opslayer.errors import NotFound, Problem
-from opslayer.records import Feedback, FeedbackKind, Interaction
+from opslayer.guards.pii import Pii, find
+from opslayer.records import Feedback, FeedbackKind, Interaction, Value
 from opslayer.stores.journal import Entry, drain
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 ITEMS = 1_000
 """Statements in one call, at most."""
 FIELDS = ("interaction_id", "kind", "value", "event_time", "idempotency_key", "capability")
+PLAIN_ID = re.compile(r"[0-9a-f]{32,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+"""An id as machines make them: its digits are nobody's number."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not arrived."""
 
@@ -62,6 +67,13 @@ class Reading:
         if problems:
             raise HttpError(400, "invalid_request", "; ".join(problems))
         homes = await self._homes(items)
+        problems = [
+            f"[{place}].interaction_id: this is no id that came with an answer"
+            for place, item in enumerate(items)
+            if self._is_strange(item)
+        ]
+        if problems:
+            raise HttpError(400, "invalid_request", "; ".join(problems))
         return await asyncio.to_thread(self._read, items, homes)
 
     async def _homes(self, items: Sequence[dict[str, Any]]) -> list[str | None]:
@@ -83,6 +95,14 @@ class Reading:
                 for item, home in zip(items, homes, strict=True)
             ]
         return homes
+
+    def _is_strange(self, item: dict[str, Any]) -> bool:
+        """Whether an id that nobody here made could be somebody's personal data."""
+        asked = item.get("interaction_id")
+        names = self.gateway.board.names
+        if not isinstance(asked, str) or self.gateway.ids.capability(asked, self.tenant, names):
+            return False
+        return not PLAIN_ID.fullmatch(asked) and bool(find(asked))
 
     def _logged(self, ids: Sequence[str]) -> dict[str, str]:
         stores = self.gateway.stores
@@ -114,12 +134,24 @@ class Reading:
             one = next(read) if home is not None else self._aside(place, item, now)
             if isinstance(one, Feedback):
                 by = f"key {self.key}" if self.key else "application"
-                records.append(one.model_copy(update={"tenant": self.tenant, "by": by}))
+                about = {"tenant": self.tenant, "by": by, "value": self._masked(one, home)}
+                records.append(one.model_copy(update=about))
             else:
                 problems += [f"[{fault.line}].{fault.field}: {fault.message}" for fault in one]
         if problems:
             raise HttpError(400, "invalid_request", "; ".join(problems))
         return records
+
+    def _masked(self, one: Feedback, home: str | None) -> Value:
+        """What is said, without personal data where the capability keeps none, or isn't known."""
+        rules = PiiRules()
+        if home is not None:
+            capability = self.gateway.board.get(home).capability
+            guards = capability.guards
+            if capability.classes or GuardName.PII not in (*guards.input, *guards.output):
+                return one.value
+            rules = guards.pii.model_copy(update={"action": "mask"})
+        return Pii(rules).look(one.value).text if isinstance(one.value, str) else one.value
 
     def _capability(self, name: str) -> Any:
         try:

@@ -56,6 +56,11 @@ class Session:
                 text = self._look(name, text, side)
         return text
 
+    def mask(self, text: str, side: Side) -> str:
+        """A text that is no talk, as a name or an id, without personal data; raises Blocked."""
+        names = self.panel.rules.input if side == "input" else self.panel.rules.output
+        return self._look(GuardName.PII, text, side) if GuardName.PII in names else text
+
     def hold_back(self) -> HoldBack:
         """The output of a stream before the panel."""
         guarded = any(name in TEXTS for name in self.panel.rules.output)
