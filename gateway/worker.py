@@ -33,9 +33,9 @@ def die_with_parent() -> None:
 
 def settle_memory() -> None:
     """What is loaded stays: no need to look through it again and again."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)
+    gc.enable()
 
 
 async def serve(listening: socket.socket, name: str) -> None:
@@ -59,6 +59,7 @@ async def serve(listening: socket.socket, name: str) -> None:
 
 def main() -> None:
     """Serve on the socket that the parent names."""
+    gc.disable()  # while everything is loaded: there is nothing to collect
     import uvloop
 
     from gateway.logs import configure

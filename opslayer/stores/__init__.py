@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opslayer.settings import Settings
 from opslayer.stores.events import Events
 from opslayer.stores.journal import Journal
-from opslayer.stores.lake import Lake
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
 from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
+
+if TYPE_CHECKING:
+    from opslayer.stores.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Stores:
 
     events: Events
     journal: Journal
-    lake: Lake
+    lake_address: str
     ledger: Ledger
     models: Models
     prompts: Prompts
@@ -35,9 +38,17 @@ class Stores:
         return cls(
             events=Events(settings.database),
             journal=Journal(root / "journal"),
-            lake=Lake(settings.lake),
+            lake_address=settings.lake,
             ledger=Ledger(settings.database),
             models=Models(settings.tracking, str(root / "models")),
             prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
         )
+
+    @property
+    def lake(self) -> Lake:
+        """The lake. Its libraries are loaded by whoever asks for it: the gateway never does, and
+        is up again the sooner."""
+        from opslayer.stores.lake import Lake
+
+        return Lake(self.lake_address)
