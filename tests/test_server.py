@@ -67,11 +67,17 @@ class Up(NamedTuple):
         deployment = wait_for(lambda: self.deployment(flow))
         parameters = {"capability": drifting.NAME, "as_of": as_of}
         path = f"/deployments/{deployment['id']}/create_flow_run"
-        run = self.ask(path, {"parameters": parameters, "state": {"type": "SCHEDULED"}})
+        asked = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        asked["idempotency_key"] = f"{flow} {as_of}"  # a busy server may answer too late
+        run = wait_for(lambda: self.ask(path, asked))
         ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
         def end() -> str | None:
-            state = httpx.get(f"{self.api}/flow_runs/{run['id']}", timeout=10).json()["state_type"]
+            try:
+                reply = httpx.get(f"{self.api}/flow_runs/{run['id']}", timeout=10)
+            except httpx.HTTPError:
+                return None
+            state = reply.json()["state_type"] if reply.is_success else None
             return state if state in ended else None
 
         return str(wait_for(end))
