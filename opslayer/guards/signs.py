@@ -205,7 +205,8 @@ class Signs:
         if self.tags:
             text = TAGS.sub(" tagtagtag ", text)
         words = WORD.findall(text)
-        found = [kind for word in words if (kind := self._kind(word))]
+        kinds = {word: self._kind(word) for word in set(words)}
+        found = [kinds[word] for word in words if kinds[word]]
         loud = [word for word in words if len(word) > 2]
         if len(loud) > 2 and sum(word.isupper() for word in loud) > 0.6 * len(loud):
             found.append("shout")
