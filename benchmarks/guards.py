@@ -1,10 +1,12 @@
 """P24, P25 and the recall of P13: what guards catch, what they block in vain, and what they take.
 
 The guards for content and injection are trained as the demo trains them, through the loop's steps.
-Then they look at texts that they were not made from: the shared comments (toxicity), of which a
-hash picks the half whose misses nobody looked at while their words were chosen; the shared support
-questions and voice commands, which are all harmless; and the hand-written attacks and confusables
-of the tests. Names and places have no form and are reported as not covered.
+Then they look at the tests' hand-written texts, fresh ones and those that helped to make them; at
+the shared comments (toxicity); and at the shared support questions and voice commands, which are
+harmless. The comments are not blind: a first list of words was chosen by looking at what it missed
+in them, and the thresholds and the form of the signs by figures over all of them. A hash picks the
+half whose single misses were not looked at since. Names and places have no form and are reported as
+not covered.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from typing import Any
 
 sys.path.insert(0, "tests")
 
-from guard_texts import ATTACKS, HARMFUL, HARMLESS, ORDINARY, lines
+import guard_texts as texts_of
+from guard_texts import lines
 from schooling import school
 
 from benchmarks.bars import Bar, finish, say
@@ -59,6 +62,7 @@ HOSTILE: Mapping[str, Callable[[int], str]] = {
     "spaced letters": lambda size: "i g n o r e " * (size // 12),
     "orders without end": lambda size: "ignore all the previous " * (size // 24),
     "brackets": lambda size: "<|" * (size // 2),
+    "words that differ": lambda size: " ".join(f"a{place:x}" for place in range(size))[:size],
     "marks": lambda size: "f*" * (size // 2),
     "colons": lambda size: "fe80::" * (size // 6),
     "wide letters": lambda size: "\uff49" * size,
@@ -86,7 +90,7 @@ def rows(path: str) -> list[dict[str, str]]:
 
 
 def unseen(text: str) -> bool:
-    """Whether a comment is of the half that nobody looked at."""
+    """Whether a comment is of the half whose single misses were not looked at lately."""
     return bool(hashlib.sha256(text.encode()).digest()[0] & 1)
 
 
@@ -96,10 +100,15 @@ def blocked(guard: TextGuard, texts: Sequence[str]) -> float:
 
 
 def comments() -> tuple[list[str], list[str]]:
-    """The unseen half of the shared comments: toxic, and not."""
+    """That half of the shared comments: toxic, and not."""
     kept = [row for row in rows("toxicity/toxicity_en.csv.gz") if unseen(row["text"])]
     toxic = [row["text"] for row in kept if row["is_toxic"] == "Toxic"]
     return toxic, [row["text"] for row in kept if row["is_toxic"] != "Toxic"]
+
+
+def texts(*names: str) -> list[list[str]]:
+    """The tests' sets of these names."""
+    return [lines(getattr(texts_of, name)) for name in names]
 
 
 def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:
@@ -154,14 +163,16 @@ def main() -> int:
     questions = [row["text"] for row in rows("banking77/test.csv.gz")]
     spoken = [row["text"] for row in rows("snips/utterances.csv.gz")]
     bars = [
-        *pair("content, comments of strangers", content, toxic, fine),
-        *pair("content, the tests' texts", content, lines(HARMFUL), lines(HARMLESS)),
-        *pair("injection, the tests' texts", injection, lines(ATTACKS), lines(ORDINARY)),
+        *pair("content, comments", content, toxic, fine),
+        *pair("content, fresh", content, *texts("FRESH_HARMFUL", "FRESH_HARMLESS")),
+        *pair("injection, fresh", injection, *texts("FRESH_ATTACKS", "FRESH_ORDINARY")),
+        *pair("content, development", content, *texts("HARMFUL", "HARMLESS")),
+        *pair("injection, development", injection, *texts("ATTACKS", "ORDINARY")),
         *pii(),
     ]
     for guard, name in ((content, "content"), (injection, "injection")):
-        for texts, of in ((questions, "support questions"), (spoken, "voice commands")):
-            bars.append(Bar(f"{name}: blocked in vain, {of}", blocked(guard, texts), "<= 0.05"))
+        for said, of in ((questions, "support questions"), (spoken, "voice commands")):
+            bars.append(Bar(f"{name}: blocked in vain, {of}", blocked(guard, said), "<= 0.05"))
     for one in (content, injection, Pii(PiiRules())):
         took, text = slowest(one)
         bars.append(Bar(f"{one.code}: ms for 64 KiB of {text}", took, "<= 50"))

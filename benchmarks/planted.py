@@ -268,7 +268,7 @@ def run(count: int) -> tuple[int, dict[str, set[str]], int]:
         broken: list[int] = []
 
         def note(reply: httpx.Response) -> None:
-            if reply.status_code >= 500 and reply.status_code != 503:
+            if reply.status_code >= 500:
                 broken.append(reply.status_code)
 
         with (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.bad_configuration import RICH, Score, emit, judge, pairs, places, population
 from opslayer.configuration import read
 from opslayer.configuration.document import parse
@@ -18,9 +20,10 @@ def test_the_file_that_is_mutated_is_valid_and_uses_every_section(tmp_path: Path
     assert sum(1 for _ in places(pairs(parse("valid", RICH).data))) > 100
 
 
-def test_mutations_end_in_a_capability_or_in_clear_problems(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mutations_end_in_a_capability_or_in_clear_problems(tmp_path: Path, seed: int) -> None:
     score, log = Score(), list[str]()
-    for name, mutant in population(1, 250):
+    for name, mutant in population(seed, 250):
         judge(mutant, tmp_path / f"{name}.yaml", score, log)
     assert (score.tracebacks, score.unclear, score.let_through) == (0, 0, 0), log
     assert score.refused > 150

@@ -1,4 +1,7 @@
-"""The guards that the loop trains, on texts that nothing in `examples/` was made from."""
+"""The guards that the loop trains hold what was reached on the texts that they were developed on.
+
+What they do with strange texts is measured, not asserted: `make bench NAME=guards`.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> TextGuard:
     return trained(GuardName.CONTENT, tmp_path_factory.mktemp("content"))
 
 
-def test_four_of_five_strange_attacks_are_blocked_and_few_look_alikes(orders: TextGuard) -> None:
+def test_four_of_five_known_attacks_are_blocked_and_few_look_alikes(orders: TextGuard) -> None:
     assert blocked(orders, lines(ATTACKS)) >= 0.8
     assert blocked(orders, lines(ORDINARY)) <= 0.05
 
 
-def test_most_strange_insults_and_threats_are_blocked_and_few_look_alikes(
+def test_most_known_insults_and_threats_are_blocked_and_few_look_alikes(
     hostile: TextGuard,
 ) -> None:
     assert blocked(hostile, lines(HARMFUL)) >= 0.7

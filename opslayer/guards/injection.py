@@ -6,7 +6,7 @@ from opslayer.guards.signs import ORDERS
 from opslayer.guards.trained import Score, Trained
 
 THRESHOLD = 0.65
-"""Chosen so that few of the harmless texts in the tests, none of which it was trained on, are blocked."""
+"""Chosen on the development texts of the tests, so that one in thirty harmless ones is blocked."""
 RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|policy|policies|programming|commands?|constraints?|restrictions?|training)"
 PRIOR = r"(?:previous|prior|above|earlier|preceding|initial|original|existing|former|system|your|all|any|the|these|those)"
 PATTERNS = (
