@@ -80,20 +80,21 @@ class Guarding:
         if isinstance(content, str):
             content = self.session.look(content, "input", spoken=spoken)
         elif content is not None:
-            content = [
-                {
-                    **self._masked(part),
-                    "text": self.session.look(part["text"], "input", spoken=spoken),
-                }
-                if isinstance(part.get("text"), str)
-                else self._masked(part)
-                for part in content
-            ]
+            content = [self._part(part, spoken) for part in content]
         kept = {name: message[name] for name in ("name", "tool_call_id") if name in message}
         kept = self._masked(kept)
         if message.get("tool_calls"):
             kept["tool_calls"] = self._calls(message["tool_calls"], "input")
         return {"role": message["role"], "content": content, **kept}
+
+    def _part(self, part: Mapping[str, Any], spoken: bool) -> dict[str, Any]:
+        """A part of a message: its text is talk, all else in it is not."""
+        return {
+            self._masked(name): self.session.look(value, "input", spoken=spoken)
+            if name == "text" and isinstance(value, str)
+            else self._masked(value)
+            for name, value in part.items()
+        }
 
     def _masked(self, value: Any, side: Side = "input") -> Any:
         """A value without personal data in any of its texts, however deep: names, ids and addresses
@@ -108,12 +109,12 @@ class Guarding:
 
     def _calls(self, calls: Any, side: Side) -> list[Any]:
         """Tool calls with their arguments as guards left them."""
-        found = self._masked(list(calls), side)
+        found: list[Any] = self._masked(calls, side)
         for one in found:
             function = one.get("function") if isinstance(one, dict) else None
             if isinstance(function, dict) and isinstance(function.get("arguments"), str):
                 function["arguments"] = self.session.look(function["arguments"], side, spoken=False)
-        return list(found)
+        return found
 
     def conversation(self, given: Any) -> dict[str, Any]:
         """A chat's input: the messages, and for a trained one what the user said last."""

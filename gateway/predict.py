@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -72,6 +72,8 @@ class Pace:
 class Batcher:
     """What predicts in a process. To be used in one event loop."""
 
+    clock: Callable[[], float] = perf_counter
+    """Seconds, by which a model's pace is taken."""
     _inbox: SimpleQueue[Asked | None] = field(default_factory=SimpleQueue)
     _thread: threading.Thread | None = None
     _turn: list[Asked] = field(default_factory=list)
@@ -120,10 +122,10 @@ class Batcher:
         asked: list[Asked] = []
         answers: list[Answer | Exception] = []
         for group in _by_model(batch):
-            began = perf_counter()
+            began = self.clock()
             answers += _ask(group)
             asked += group
-            self._pace(group[0].model).note(perf_counter() - began)
+            self._pace(group[0].model).note(self.clock() - began)
         return asked, answers
 
     async def close(self) -> None:

@@ -17,12 +17,16 @@ class Doubles:
     """A model that doubles `x`, refuses 13, and remembers how it was asked."""
 
     seconds: float = 0.0
+    """That a call takes, by the model's own clock."""
+    now: float = 0.0
     calls: list[tuple[int, str]] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
 
     def predict(self, rows: Sequence[Row]) -> list[Answer]:
         self.calls.append((len(rows), threading.current_thread().name))
-        if self.seconds:
-            threading.Event().wait(self.seconds)
+        self.now += self.seconds
         if any(row["x"] == 13 for row in rows):
             raise ValueError("unlucky")
         return [{"value": 2 * row["x"]} for row in rows]
@@ -56,7 +60,8 @@ def test_rows_that_come_together_get_their_own_answers() -> None:
 @pytest.mark.parametrize("seconds", [0.0, 2 * QUICK])
 def test_a_row_that_fails_fails_alone(seconds: float) -> None:
     async def run() -> list[object]:
-        batcher, model = Batcher(), Doubles(seconds)
+        model = Doubles(seconds)
+        batcher = Batcher(model.clock)
         await _known(batcher, model)
         said = await ask(batcher, model, [1, 13, 2])
         await batcher.close()
@@ -67,7 +72,8 @@ def test_a_row_that_fails_fails_alone(seconds: float) -> None:
 
 def test_a_quick_model_is_asked_in_the_event_loop_for_all_rows_of_a_turn() -> None:
     async def run() -> Doubles:
-        batcher, model = Batcher(), Doubles()
+        model = Doubles()
+        batcher = Batcher(model.clock)
         await _known(batcher, model)
         assert await ask(batcher, model, [7] * (2 * BATCH + 1)) == [14] * (2 * BATCH + 1)
         await batcher.close()
@@ -79,7 +85,8 @@ def test_a_quick_model_is_asked_in_the_event_loop_for_all_rows_of_a_turn() -> No
 
 def test_a_slow_model_never_holds_the_event_loop() -> None:
     async def run() -> Doubles:
-        batcher, model = Batcher(), Doubles(2 * QUICK)
+        model = Doubles(2 * QUICK)
+        batcher = Batcher(model.clock)
         await _known(batcher, model)
         await ask(batcher, model, range(5))
         await batcher.close()
@@ -90,7 +97,8 @@ def test_a_slow_model_never_holds_the_event_loop() -> None:
 
 def test_a_quick_model_that_becomes_slow_leaves_the_event_loop() -> None:
     async def run() -> Doubles:
-        batcher, model = Batcher(), Doubles()
+        model = Doubles()
+        batcher = Batcher(model.clock)
         await _known(batcher, model)
         model.seconds = 20 * QUICK
         for x in range(3):

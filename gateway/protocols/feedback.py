@@ -30,7 +30,7 @@ ITEMS = 1_000
 """Statements in one call, at most."""
 FIELDS = ("interaction_id", "kind", "value", "event_time", "idempotency_key", "capability")
 PLAIN_ID = re.compile(r"[0-9a-f]{32,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
-"""An id as machines make them: its digits are nobody's number."""
+"""An id as machines make them, ours among them: its digits are nobody's number."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not arrived."""
 
@@ -70,7 +70,7 @@ class Reading:
         problems = [
             f"[{place}].interaction_id: this is no id that came with an answer"
             for place, item in enumerate(items)
-            if self._is_strange(item)
+            if is_strange(item.get("interaction_id"))
         ]
         if problems:
             raise HttpError(400, "invalid_request", "; ".join(problems))
@@ -95,14 +95,6 @@ class Reading:
                 for item, home in zip(items, homes, strict=True)
             ]
         return homes
-
-    def _is_strange(self, item: dict[str, Any]) -> bool:
-        """Whether an id that nobody here made could be somebody's personal data."""
-        asked = item.get("interaction_id")
-        names = self.gateway.board.names
-        if not isinstance(asked, str) or self.gateway.ids.capability(asked, self.tenant, names):
-            return False
-        return not PLAIN_ID.fullmatch(asked) and bool(find(asked))
 
     def _logged(self, ids: Sequence[str]) -> dict[str, str]:
         stores = self.gateway.stores
@@ -195,6 +187,11 @@ class Reading:
             event_time=now,
             known_time=now,
         )
+
+
+def is_strange(id: Any) -> bool:
+    """Whether what stands for an id could be somebody's personal data."""
+    return isinstance(id, str) and not PLAIN_ID.fullmatch(id) and bool(find(id))
 
 
 async def interaction(gateway: Gateway, call: Call) -> None:

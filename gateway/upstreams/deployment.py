@@ -53,9 +53,9 @@ class Deployment:
         breaker how it went."""
         return Asking(self, path, body, question)
 
-    def post(self, path: str, body: dict[str, Any], question: Question) -> Any:
+    def post(self, asking: Asking) -> Any:
         """The request, for what is left of the question's time."""
-        remaining = question.deadline - asyncio.get_running_loop().time()
+        remaining = asking.question.deadline - asking.begun
         times = self.upstream.timeouts
         timeout = aiohttp.ClientTimeout(
             total=max(0.001, min(times.total.total_seconds(), remaining)),
@@ -63,9 +63,9 @@ class Deployment:
             sock_read=times.first_byte.total_seconds(),
         )
         return self.session().post(
-            self.upstream.base_url + path,
-            data=msgspec.json.encode(body),
-            headers=self._headers(question.trace.traceparent),
+            self.upstream.base_url + asking.path,
+            data=msgspec.json.encode(asking.body),
+            headers=self._headers(asking.question.trace.traceparent),
             timeout=timeout,
             allow_redirects=False,
         )
@@ -118,7 +118,7 @@ class Asking:
         one.in_flight += 1
         one.breaker.begin(self.begun)
         try:
-            reply: aiohttp.ClientResponse = await one.post(self.path, self.body, self.question)
+            reply: aiohttp.ClientResponse = await one.post(self)
             self.reply = reply
             if reply.status != 200:
                 said = await reply.content.read(AN_ERROR)

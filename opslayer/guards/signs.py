@@ -15,7 +15,7 @@ CONTENT: Mapping[str, str] = {
     "slur": "nigg fagg kike tranny trannies wetback retard spic chink gook raghead towelhead "
     "shemale tards fucktard libtard trumptard mongoloid feminazi cuck soyboy incel neckbeard inbred "
     "redneck hillbilly demonrat democrap dumocrat rethug repugli magat gypsy goyim",
-    "curse": "motherf fucktard bitch cunt asshole arsehole asshat dumbass jackass dickhead shithead "
+    "curse": "motherf bitch cunt asshole arsehole asshat dumbass jackass dickhead shithead "
     "dipshit bastard douche wanker tosser cocksuck turd stfu gtfo kys arse",
     "swear": "fuck fck fuk fcuk effing effin shit damn goddam wtf crap bullsh bollock badass ass hell omfg",
     "lewd": "whore slut skank pussy tits titt boob blowjob horny cum jerkoff masturb nympho milf milfs "
@@ -30,15 +30,15 @@ CONTENT: Mapping[str, str] = {
     "sheeple bootlick muppet plonker git dunce oaf dolt twit twat dweeb creep sicko wretch "
     "slimeball sleazebag dirtbag ratbag bigot racis sexis misogyn homophob fascis nazi hitler "
     "tyrant dictator commie communis marxis terroris taliban jihad covidiot murderer brat crybab "
-    "snob narciss kook nutter buffoon puppet treason junkie druggie crackhead methhead invaders "
+    "snob narciss kook nutter puppet treason junkie druggie crackhead methhead invaders "
     "illegals satan demonic troll goon stooge hack karen simp",
     "beast": "dog dogs cow cows ape apes monkey monkeys rat rats snake snakes goat donkey toad slug "
-    "insect animal animals beast beasts worm worms sheep gorilla baboon plague disease infest",
+    "insect animal animals beast beasts worms sheep gorilla baboon plague disease infest",
     "bad": "stupid dumb suck sucks pathetic disgust vile revolt repuls nasty ugly filthy fat "
     "hideous gross shame sham monster crazy insane mental gullible illiterate ignoran lazy greedy "
     "selfish toxic slim phony abomination evil wicked rotten stink smelly hated arrogant delusion "
     "useless garbage trash joke fool clown witch devil demon hypocrit corrupt lying thick slob "
-    "bitter senile fatty obese propaganda brainwash cult scum crime jerk whin puke vomit",
+    "bitter senile fatty obese propaganda brainwash cult crime jerk whin puke vomit",
     "poor": "terrible horrible worst awful hate bad lame weird embarrass fake hoax fraud scam cheat "
     "lies lie steal stole thief thieves criminal disaster slow broken wrong boring sad annoy",
     "violence": "kill murder slaughter execut hang hung lynch shoot shot bullet stab knife punch slap "
@@ -51,7 +51,7 @@ CONTENT: Mapping[str, str] = {
     "therap nurse pregnan health exam",
     "play": "movie film novel book game player level boss villain hero character episode song album "
     "concert match team goal score season scene actor recipe oven onion egg cook bake chop",
-    "body": "face mouth teeth throat head skull neck legs knees balls hole arse skin",
+    "body": "face mouth teeth throat head skull neck legs knees balls hole skin",
     "kin": "mother mom mum dad father sister brother wife husband girlfriend boyfriend daughter son "
     "family parents grandma kids children",
     "expel": "deport expel banish ban removed locked lock cage jail prison zoo ship boat border "
@@ -79,8 +79,8 @@ LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
 BETWEEN = " and "
 """Keeps two signs apart: the learner looks at pairs of words, and which signs stand side by side is
-a matter of how the made texts were put together. Without it, a quarter fewer of strangers' harmful
-texts are found."""
+a matter of how the made texts were put together. Without it, about a tenth fewer of the shared
+harmful comments were found at 5 % in vain."""
 
 
 INJECTION: Mapping[str, str] = {
@@ -94,15 +94,15 @@ INJECTION: Mapping[str, str] = {
     "prior": "previous prior preceding initial origin foregoing earlier former above before "
     "beginning first opening vorherig bisherig davor précéd preced anterior предыдущ выше sopra arriba",
     "system": "system root sudo debug kernel terminal openai chatgpt gpt llm assistant assistent "
-    "chatbot anthropic claude gemini bard language-model model системн sistema système",
+    "chatbot anthropic claude gemini bard model системн sistema système",
     "boss": "developer admin administrator creator owner engineer researcher auditor programmer "
     "supervisor intern authoriz authoris permission clearance maintenance",
     "reveal": "reveal print repeat output display leak dump expose disclos spell echo show paste copy "
     "quote translat summar convert rephras list recite zeige zeig muestra montre rivela revela покажи",
-    "exact": "verbatim exact word-for-word literally complet entire whole full step-by-step detail "
+    "exact": "verbatim exact literally complet entire whole full detail "
     "precise everything wörtlich",
-    "role": "pretend roleplay role-play imagin simulat emulat persona character hypothetic fiction "
-    "fictional story novel scene act acting play become impersonat identity role alter-ego dialogue",
+    "role": "pretend roleplay imagin simulat emulat persona character hypothetic fiction "
+    "fictional story novel scene act acting play become impersonat identity role dialogue",
     "free": "unrestrict unfilter uncensor jailbreak jailbroken unlock dan stan dude aim amoral "
     "immoral unethical evil illegal unbound unlimited nsfw unaligned rogue free freedom boundless "
     "limitless unhing machiavell villain",
@@ -110,20 +110,20 @@ INJECTION: Mapping[str, str] = {
     "legal forbid forbidden prohibit lecture caution judg consequenc",
     "comply": "obey comply complies fulfil loyal serve henceforth immediat enabl activat confirm "
     "understood absolut unconditional command demand order",
-    "off": "off disabl suspend switch deactivat remov lift bypass void cancel mistake lift shut",
+    "off": "off disabl suspend switch deactivat remov lift void cancel mistake shut",
     "harm": "hack malware exploit bomb explosiv weapon meth methamphet poison steal theft phish "
     "ransom keylog counterfeit forge fraud napalm hotwire stalk launder cocaine heroin drug hitman "
-    "torture kill murder gun shoot break-in burglar lockpick suicid terror virus ddos crack pirat "
+    "torture kill murder gun shoot burglar lockpick suicid terror virus ddos crack pirat "
     "smuggl blackmail extort anthrax kidnap arson",
     "secret": "password credential token secret confidential hidden hide api key private internal "
     "passwor geheim secreto secrete segret",
     "send": "send forward exfiltrat upload transfer wire click visit recommend approve refund "
-    "append include insert link url http e-mail email",
-    "code": "base64 rot13 hex decod encod revers cipher markdown json xml",
-    "task": "task job mission objective goal request question order purpose role",
+    "append include insert link url http email",
+    "code": "hex decod encod revers cipher markdown json xml",
+    "task": "task job mission objective goal request question purpose",
     "talk": "conversation chat message session dialog text words paragraph document page sentence "
     "reply answer respond response",
-    "mode": "mode enter session personality version copy identity test simulation",
+    "mode": "mode enter personality version test simulation",
     "swear": "swear curse insult hate pwned hacked idiot stupid offensive profanity explicit",
 }  # fmt: skip
 INJECTION_WHOLE: Mapping[str, str] = {

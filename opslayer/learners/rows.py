@@ -32,6 +32,7 @@ LIKELIEST = (
 twice."""
 
 
+# A key of what is known of it while it lives: it is itself alone, since arrays don't compare.
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class RowModel:
     """A model for rows as dicts of the contract's columns, an absent value as None."""
