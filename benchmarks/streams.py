@@ -64,7 +64,7 @@ def _recurring(t: float) -> tuple[float, float, float]:
 
 
 MADE: dict[str, Drift] = {
-    "none": lambda t: (0.0, 0.0, NOISE),
+    "none": lambda _: (0.0, 0.0, NOISE),
     "sudden": _sudden,
     "gradual": _gradual,
     "recurring": _recurring,

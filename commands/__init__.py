@@ -23,6 +23,7 @@ VERBS = {
     "run": ("commands.run:run", "Run one flow for one capability now."),
     "status": ("commands.status:status", "What serves, how well, and what comes next."),
     "doctor": ("commands.doctor:doctor", "Check this installation, and say what to do."),
+    "backtest": ("commands.backtest:backtest", "Try every retraining policy on the past."),
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +23,15 @@ from ruamel.yaml import YAML
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_all, load_capability
-from opslayer.errors import NotEnoughData
 from opslayer.judgement.losses import row_losses
 from opslayer.records import Feedback, FeedbackKind, Verdict
 from opslayer.settings import Settings
 from opslayer.steps.answer import answer
-from opslayer.steps.ingest import ingest
-from opslayer.steps.labels import labels
 from opslayer.steps.observe import Span, observe
+from opslayer.steps.past import read_past, windows
 from opslayer.steps.predict import score
 from opslayer.stores import Stores
-from opslayer.windows import window_bounds, window_index
-
-HISTORY = 0.1
-"""Share of the rows that is history when the replay starts."""
-
-LEAST_HISTORY = 1_000
-"""Rows of history at least, where there are that many: from fewer, a first model is a guess."""
-
-END = datetime(2200, 1, 1, tzinfo=UTC)
-"""Later than any row, and still a time that nanoseconds can hold."""
+from opslayer.windows import window_bounds
 
 WRITER = "replay"
 
@@ -93,33 +82,11 @@ def prepare(name: str, settings: Settings, folder: Path) -> Past:
     capability = load_capability(name, settings.configs)
     rows = read_past(capability, folder / "staging")
     width = capability.monitor.window
-    first = rows["event_time"].iloc[
-        min(len(rows) - 1, max(LEAST_HISTORY, int(HISTORY * len(rows))))
-    ]
-    start, end = window_index(first, width) + 1, window_index(rows["event_time"].iloc[-1], width)
-    if end <= start:
-        raise NotEnoughData(
-            f"{name}: {len(rows)} rows up to {rows['event_time'].iloc[-1]} hold no whole window of "
-            f"{width} after a history of {LEAST_HISTORY} rows: nothing to replay"
-        )
+    start, end = windows(capability, rows["event_time"])
     begin = window_bounds(start, width)[0]
     history = rows["event_time"] < begin
     own = _lay_out(capability, settings, folder, rows[history])
     return Past(own, Stores.at(Settings()), rows[~history].reset_index(drop=True), start, end)
-
-
-def read_past(capability: Capability, folder: Path) -> pd.DataFrame:
-    """Every row the sources hold, by the contract, with the label each has in the end."""
-    stores = Stores.at(Settings(home=folder, database_url=None, lake_url=None, mlflow_url=None))
-    ingest(capability, stores, END)
-    seen = observe(capability, stores, Span(datetime(1900, 1, 1, tzinfo=UTC), END), END)
-    if not len(seen):
-        raise NotEnoughData(f"{capability.name}: its sources hold no row that keeps its contract")
-    known = labels(capability, stores, END).set_index("row_id")["known_time"]
-    frame = pd.DataFrame({"row_id": seen.row_ids, "event_time": seen.event_time})
-    frame = pd.concat([frame, seen.features], axis=1)
-    shutil.rmtree(folder)
-    return frame.assign(label=seen.label, known_time=seen.row_ids.map(known))
 
 
 def _lay_out(

@@ -334,7 +334,7 @@ class Retrain(Section):
     budget: Budget = Budget()
     every: Annotated[int, Field(ge=1, le=MOST)] = 5
     """Windows between scheduled trainings (`every-k` and `pays`)."""
-    price: Annotated[float, Field(gt=0)] = 40
+    price: Annotated[float, Field(gt=0)] = 20
     """What one training costs, in errors (money per training / money per error)."""
     drop: Share = 0.05
     """`on-drop`: the loss above the reference that starts a training."""

@@ -289,7 +289,7 @@ def test_a_fresh_model_succeeds_only_the_newest_of_its_own_recipe() -> None:
 def test_a_change_of_champion_from_outside_starts_the_count_anew() -> None:
     state = State(**(pool_of(Member(1, "all", 0)).__dict__ | {"area": 39.0, "reference": 0.2}))
     changed = policy.serving(state, Member(7, "last", 3))
-    assert (changed.champion, changed.area, changed.reference) == (7, 0.0, None)
+    assert (changed.champion, changed.area, changed.reference) == (7, 0.0, 0.2)
     assert [member.version for member in changed.pool] == [7, 1]
     assert policy.serving(changed, Member(7, "last", 3)) == changed
 

@@ -23,7 +23,7 @@ Reals = NDArray[np.float64]
 
 EVERY = (2, 4, 8)
 """Windows between trainings of the `every-k` policies that are compared, beside the file's own."""
-NEAR = 0.05
+NEAR = 0.1
 """`pays` is picked though another policy was cheaper by less than this share: the others' fixed
 rhythm was right for what the past happened to bring, and only `pays` hears of anything else."""
 
@@ -106,7 +106,7 @@ def compare(past: Past, candidates: Iterable[Retrain], late: int = 1) -> list[Li
 
 
 def candidates(rules: Retrain) -> list[Retrain]:
-    """The policies to compare, with a file's own settings: never, always, every k, on-drop, pays."""
+    """The policies to compare, all with a file's own settings."""
     every = sorted({*EVERY, rules.every})
     settled = [
         rules.model_copy(update={"policy": one})
@@ -174,9 +174,7 @@ class _Life:
 
     def _losses(self, seen: range) -> Mapping[int, Mapping[int, Reals]]:
         return {
-            member.version: {
-                w: self.past.lost(member.version, w) for w in seen if w >= member.cut
-            }
+            member.version: {w: self.past.lost(member.version, w) for w in seen if w >= member.cut}
             for member in self.state.pool
         }
 
@@ -186,6 +184,7 @@ class _Life:
             return True
         ages = [(window - then) * self.past.width for then in set(self.trained)]
         recent = [age for age in ages if age < self.rules.budget.per]
-        return len(recent) < self.rules.budget.runs and min(
-            ages, default=self.rules.cooldown
-        ) >= self.rules.cooldown
+        return (
+            len(recent) < self.rules.budget.runs
+            and min(ages, default=self.rules.cooldown) >= self.rules.cooldown
+        )

@@ -28,15 +28,17 @@ FIRST_AFTER = 2
 """Windows from the first model to the first scheduled training."""
 NEWER, OLDER = 0.5, 2.25
 """A free move needs a gain of so many standard errors: few towards a newer model, which is likelier
-to be the better one, many back to an older one, of which up to ten are tried in every window."""
+to be the better one, many back to an older one, of which up to thirty are tried in every window."""
 LOOK_BACK = 3
 """Labelled windows on which models of the pool are compared."""
 FEWEST_ROWS = 30
 """Labelled rows below which neither a comparison nor a window's mean loss counts."""
 ALTERNATE = 3
 """Every third training also tries the other recipe."""
-POOL = 10
-"""Models kept to compete, besides the champion."""
+POOL = 30
+"""Models kept to compete, besides the champion: a world that comes back finds its model again."""
+SURELY = 2
+"""An alarm needs so many times the price of a training: part of what adds up is always chance."""
 GAP = 3
 """Windows from one training to an alarm's."""
 SHARE = 0.25
@@ -71,7 +73,7 @@ class State:
     area: float
     """What not retraining has cost since the last training or move, in errors."""
     reference: float | None
-    """The champion's usual mean loss; None until it is seen. For `on-drop`, its best."""
+    """The usual mean loss of whoever served; None until it is seen. For `on-drop`, the best."""
     trained: int
     """Models trained since the start, the first left out."""
     asked: int
@@ -147,8 +149,9 @@ def trained(
     state: State, fresh: Sequence[Member], window: int, served: int | None, rules: Retrain
 ) -> State:
     """The state after a training at `window`: fresh models join the pool, and the one that the
-    gate let through, `served`, becomes champion and is measured anew. Where it let none through
-    `on-drop` asks again after the next window. Without fresh models nothing changed."""
+    gate let through, `served`, becomes champion; with `on-drop` it also sets its own standard.
+    Where the gate let none through, `on-drop` asks again after the next window. Without fresh
+    models nothing changed."""
     if not fresh:
         return state
     # One that serves already may be there: whoever asked who serves has put it there.
@@ -161,7 +164,11 @@ def trained(
         next=window + rules.every,
         area=0.0,
     )
-    return state if served is None else _serving(state, served)
+    if served is None:
+        return state
+    if rules.policy == Policy.ON_DROP:
+        state = replace(state, reference=None)
+    return _serving(state, served)
 
 
 def serving(state: State, member: Member) -> State:
@@ -226,7 +233,7 @@ def _pays(state: State, facts: Facts, rules: Retrain) -> Decision:
         state = replace(state, champion=serve)
     state, losses = _accumulate(state, facts)
     due = facts.window >= state.next
-    alarm = state.area >= rules.price and facts.window - state.last_training >= GAP
+    alarm = state.area >= SURELY * rules.price and facts.window - state.last_training >= GAP
     room = int(max(FREE_TRAININGS, SHARE * (facts.window - state.start))) - state.trained
     numbers = _moment(facts) | {
         "gains": {str(version): gain for version, (gain, _) in gains.items()},
@@ -350,13 +357,14 @@ def _own(state: State) -> Recipe:
 
 
 def _newest(pool: Sequence[Member], champion: int | None) -> tuple[Member, ...]:
-    """The newest ten, and the champion."""
+    """The newest ones, and the champion."""
     kept = set(pool[-POOL:])
     return tuple(m for m in pool if m in kept or m.version == champion)
 
 
 def _serving(state: State, version: int) -> State:
-    return replace(state, champion=version, reference=None, area=0.0)
+    # The reference stays: a model trained as the world turned must not set its own standard.
+    return replace(state, champion=version, area=0.0)
 
 
 def _moment(facts: Facts) -> dict[str, Any]:
