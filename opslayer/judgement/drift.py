@@ -30,6 +30,8 @@ FEWEST_BLOCKS = 10
 FEWEST_ROWS = 30
 DRAWS = 200
 MOST_DRAWS = 5_000
+OFF = 0.1
+"""Share of the stated rate that references may cause which lie off their source."""
 SMALLEST_THRESHOLD = 1.5
 """And a usual distance is taken as at least that of one odd row: a column that never varied in the
 reference needs three odd rows in a window to exceed, not one."""
@@ -166,7 +168,7 @@ def _threshold(calibration: Calibration, size: int) -> Threshold:
     """Redraw a reference and two windows in whole blocks, and see how far they lie apart."""
     rng = np.random.default_rng(calibration.seed)
     blocks = len(calibration.block_rows)
-    draws = min(MOST_DRAWS, max(DRAWS, math.ceil(4 / calibration.rate)))
+    draws = min(MOST_DRAWS, max(DRAWS, math.ceil(4 / (OFF * calibration.rate))))
     even = np.full(blocks, 1 / blocks)
     reference, *windows = (
         rng.multinomial(count, even, size=draws) for count in (blocks, size, size)
@@ -189,11 +191,12 @@ def _limit(largest: Reals, rate: float) -> float:
 
     An alarm needs two windows in a row. Would the second exceed independently of the first, a
     chance p of exceeding gave p² alarms per window; but both are measured against one reference,
-    and where that lies off its source, both exceed. So the threshold is what both windows of a
-    pair exceed with chance `rate`, and at least what one exceeds with chance 2·rate (the 98 %
-    quantile for one false alarm per 100 windows), for pairs are drawn too few to know it alone.
+    and where that lies off its source, both exceed, and so do all windows after them. So the
+    threshold is what both windows of a pair exceed with a tenth of the chance `rate`, and at
+    least what one exceeds with chance 2·rate (the 98 % quantile for one false alarm per 100
+    windows), for pairs are drawn too few to know it alone.
     """
-    both = np.quantile(largest.min(axis=0), 1 - rate, method="higher")
+    both = np.quantile(largest.min(axis=0), 1 - OFF * rate, method="higher")
     one = np.quantile(largest, 1 - min(2 * rate, 0.5), method="higher")
     return float(max(both, one))
 
