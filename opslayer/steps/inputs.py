@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pandas as pd
 import pyarrow as pa
 
 from opslayer.capability import Capability
@@ -24,6 +25,18 @@ def read_inputs(
     chosen = ", ".join(["row_id", "event_time", "known_time", *named])
     sql = f"SELECT {chosen} FROM rows WHERE {where}"  # noqa: S608 - names are quoted
     return stores.lake.query(capability, sql, ("rows",))
+
+
+def as_features(capability: Capability, rows: pd.DataFrame) -> pd.DataFrame:
+    """Read inputs as models take them: numbers as float64, all else as text or None."""
+    features = {}
+    for name, column in capability.inputs.items():
+        values = rows[INPUT + name]
+        if column.type.numeric:
+            features[name] = values.astype("float64")
+        else:
+            features[name] = values.astype(object).where(values.notna(), None)
+    return pd.DataFrame(features)
 
 
 def _column(capability: Capability, name: str, there: set[str]) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from opslayer.capability import Capability, Gate
 from opslayer.records import Cause, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion
 from opslayer.steps.evaluate import evaluate
+from opslayer.steps.inspect import inspect
 from opslayer.steps.succession import succeeds
 from opslayer.stores import Stores
+
+if TYPE_CHECKING:
+    from opslayer.judgement.checks import Check
 
 FIRST_LABELS = 30
 """Held-back labels that do for a first release: it stands against a constant, not a champion."""
@@ -31,16 +38,18 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
         capability.task,
         mode="no_harm" if succeeds(capability, candidate, stores) else "win",
     )
-    copied = _copied(candidate)
+    checks = inspect(capability, candidate, serving, stores)
+    stopped = _copied(candidate) or _unsound(checks)
     verdict = Verdict(
         capability=capability.name,
         kind=VerdictKind.GATE,
         about=about,
-        outcome="keep" if copied else result.outcome,
-        reason=copied or result.reason,
+        outcome="keep" if stopped else result.outcome,
+        reason=stopped or result.reason,
         at=cause.at,
         numbers={
             **result.numbers,
+            "checks": [check.as_dict() for check in checks],
             "version": candidate.version,
             "champion_version": serving.version if serving else None,
             "parent": release.number if release else 0,
@@ -62,6 +71,12 @@ def _copied(candidate: Version) -> str:
         f"its pictures are copies of the training set: their distance to the nearest one is "
         f"{ratio:.2f} of that of real, unseen pictures, and {COPIES} is the least"
     )
+
+
+def _unsound(checks: Sequence[Check]) -> str:
+    """Why the exam's figures, or what was learnt, can't be believed; "" where they can."""
+    failed = [str(check) for check in checks if check.result == "failed"]
+    return f"the data is not sound: {'; '.join(failed)}" if failed else ""
 
 
 def _rules(capability: Capability, first: bool) -> Gate:

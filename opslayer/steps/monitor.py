@@ -79,7 +79,7 @@ class Watch:
     def reference(self) -> tuple[dict[str, Column], NDArray[np.int64]]:
         """The newest rows the champion learnt from, and the block of each; read once a run."""
         learnt = load(self.capability, self.version.snapshot, self.stores)
-        columns = _columns(self.capability, learnt.features.iloc[-REFERENCE_ROWS:])
+        columns = columns_of(self.capability, learnt.features.iloc[-REFERENCE_ROWS:])
         return columns, window_indices(learnt.event_time.iloc[-REFERENCE_ROWS:], self.block)
 
     @cached_property
@@ -237,7 +237,7 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     before = watch.judged(VerdictKind.ALARM, window - 1)
     result = drift.judge(
         calibration,
-        _columns(watch.capability, rows.features),
+        columns_of(watch.capability, rows.features),
         window_indices(rows.event_time, watch.block),
         before is not None and before.outcome in ("exceeded", "alarm"),
     )
@@ -248,7 +248,8 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     return replace(result, numbers={**result.numbers, **more})
 
 
-def _columns(capability: Capability, features: pd.DataFrame) -> dict[str, Column]:
+def columns_of(capability: Capability, features: pd.DataFrame) -> dict[str, Column]:
+    """Input columns as judgements of distributions take them."""
     from opslayer.judgement.drift import Column
 
     return {

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from opslayer.capability import Capability, Kind
-from opslayer.steps.inputs import read_inputs
+from opslayer.steps.inputs import as_features, read_inputs
 from opslayer.steps.labels import labels
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT, moment
+from opslayer.stores.lake import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def observe(capability: Capability, stores: Stores, span: Span, as_of: datetime)
     return Observed(
         row_ids=rows["row_id"],
         event_time=rows["event_time"],
-        features=_features(capability, rows),
+        features=as_features(capability, rows),
         label=label if capability.task is Kind.CLASSIFICATION else label.astype("float64"),
         served=served["value"].reset_index(drop=True),
         output=served["output"].reset_index(drop=True),
@@ -94,14 +94,3 @@ def _answers(capability: Capability, stores: Stores, span: Span) -> pd.DataFrame
     """  # noqa: S608 - nothing but times
     answers = stores.lake.query(capability, sql, ("answers",)).to_pandas()
     return answers.drop_duplicates("row_id").set_index("row_id")
-
-
-def _features(capability: Capability, rows: pd.DataFrame) -> pd.DataFrame:
-    features = {}
-    for name, column in capability.inputs.items():
-        values = rows[INPUT + name]
-        if column.type.numeric:
-            features[name] = values.astype("float64")
-        else:
-            features[name] = values.astype(object).where(values.notna(), None)
-    return pd.DataFrame(features)
