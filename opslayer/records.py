@@ -285,6 +285,8 @@ class VerdictKind(StrEnum):
     ALARM = "alarm"
     HARM = "harm"
     QUALITY = "quality"
+    ESTIMATE = "estimate"
+    """Quality without labels: it informs, and starts nothing."""
     POLICY = "policy"
     GATE = "gate"
     PROMOTION = "promotion"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from opslayer.capability import Capability, Policy
@@ -286,3 +287,26 @@ def test_a_cause_that_a_newer_training_overtook_is_closed_with_the_reason(plant:
     row = plant.stores.ledger.causes.get(old.id)
     assert row.status == "refused"
     assert "overtaken by the training of version 1" in str(row.result)
+
+
+def test_answers_that_change_while_every_input_looks_as_ever_are_an_alarm(tmp_path: Path) -> None:
+    rows = drifting.rows(days=120)[: 60 * 60]  # before the sensors turn over
+    sensors, level = rows[drifting.COLUMNS].to_numpy(), rows["level"].to_numpy()
+    signs = np.sign(np.linalg.lstsq(sensors, level, rcond=None)[0])
+    late = (rows["measured_at"] >= "2024-02-12").to_numpy()
+    together = np.random.default_rng(4).normal(size=late.sum())
+    rows.loc[late, drifting.COLUMNS] = together[:, None] * signs  # each column alone as before
+    configs = drifting.write(tmp_path, rows)
+    file = configs / "capabilities" / f"{drifting.NAME}.yaml"
+    file.write_text(file.read_text().replace("window: 2d", "window: 5d"))
+    plant = Plant(
+        drifting.capability(configs), Stores.at(Settings(home=tmp_path / "home", configs=configs))
+    )
+    drifting.train(plant.spec, plant.stores, TRAINED)
+    plant.watch(datetime(2024, 2, 29, tzinfo=UTC))
+    alarms = plant.judged(VerdictKind.ALARM)
+    moved = plant.window(datetime(2024, 2, 12, tzinfo=UTC)) + 1
+    assert {alarms[window].outcome for window in alarms if window < moved - 1} == {"quiet"}
+    found = alarms[moved + 1]
+    assert (found.outcome, found.numbers["inputs_alone"]) == ("alarm", "quiet")
+    assert "the champion's answers" in found.reason

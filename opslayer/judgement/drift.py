@@ -22,7 +22,7 @@ from opslayer.judgement import blocks as grouping
 from opslayer.judgement.columns import Column, Counted, Profile, faults, missing, profiles
 from opslayer.judgement.outcome import Outcome
 
-__all__ = ["Calibration", "Column", "calibrate", "judge"]
+__all__ = ["Calibration", "Column", "calibrate", "judge", "together"]
 
 Reals = NDArray[np.float64]
 
@@ -136,6 +136,24 @@ def judge(
     threshold = _fitting(calibration, _blocks_of(calibration, rows, blocks))
     table = _table(scored, threshold)
     return _verdict(calibration, numbers | _summary(table, threshold), previous_exceeded)
+
+
+LOUDNESS = ("cannot_calibrate", "quiet", "exceeded", "alarm")
+
+
+def together(inputs: Outcome, answers: Outcome) -> Outcome:
+    """One outcome of what was judged of the inputs and of the champion's answers, each at its share
+    of the stated rate: that of the louder. Numbers are the inputs', and the answers' under
+    `answers`; the outcome of either alone is in `inputs_alone` and `answers_alone`."""
+    louder = max(inputs, answers, key=lambda one: LOUDNESS.index(one.outcome))
+    reason = inputs.reason if louder is inputs else f"the champion's answers: {answers.reason}"
+    numbers = inputs.numbers | {
+        "answers": answers.numbers,
+        "inputs_alone": inputs.outcome,
+        "answers_alone": answers.outcome,
+    }
+    rate = (inputs.error_rate or 0.0) + (answers.error_rate or 0.0)
+    return Outcome(louder.outcome, reason, numbers, rate)
 
 
 def _with(calibration: Calibration, **changes: Any) -> Calibration:

@@ -19,6 +19,7 @@ from opslayer.capability import Capability, Kind
 from opslayer.judgement.outcome import Outcome
 from opslayer.records import Release, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion, first_window_after
+from opslayer.steps.estimate import estimate
 from opslayer.steps.observe import Observed, Span, observe
 from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
@@ -37,6 +38,14 @@ MATURE = 0.95
 
 LOOK_BACK = 52
 """Windows back to which a missing verdict is still made up for."""
+
+ANSWER = "(answer)"
+"""The champion's answers as a column; no input can be called so."""
+SHARES = {"inputs": 0.8, "answers": 0.2}
+"""Of the stated false alarms: what inputs may cause, and what answers may."""
+
+ANSWERED_BLOCKS = 20
+"""Blocks after its training whose answers stand for the champion's usual ones."""
 
 REFERENCE_ROWS = 10_000
 """Newest training rows that stand for "as it was"; more rows sharpen nothing a window can show."""
@@ -82,12 +91,36 @@ class Watch:
         columns = columns_of(self.capability, learnt.features.iloc[-REFERENCE_ROWS:])
         return columns, window_indices(learnt.event_time.iloc[-REFERENCE_ROWS:], self.block)
 
+    def answered(self, window: int) -> tuple[dict[str, Column], NDArray[np.int64]]:
+        """What the champion says of the first rows after its training, and the block of each: its
+        exam, and windows before this one. Not of what it learnt from: there it is surer than ever
+        after."""
+        until = min(self.version.cut + ANSWERED_BLOCKS * self.block, self.span(window).since)
+        span = Span(self.version.cut, until)
+        first = observe(self.capability, self.stores, span, self.as_of)
+        said = {ANSWER: self.answers(first.features)} if len(first) else {}
+        return said, window_indices(first.event_time, self.block)
+
+    def answers(self, features: pd.DataFrame) -> Column:
+        """What the champion says of rows."""
+        from opslayer.judgement.drift import Column
+        from opslayer.steps.predict import score
+
+        said = score(self.capability, self.version, features, self.stores).values
+        regression = self.capability.task is Kind.REGRESSION
+        return Column(said, "number" if regression else "category")
+
+    @cached_property
+    def held_back(self) -> Frame:
+        """The rows the champion was released on; read once a run."""
+        return load(self.capability, self.version.exam, self.stores)
+
     @cached_property
     def exam(self) -> Losses:
         """How the champion did on the rows it was released on; scored once a run."""
         from opslayer.judgement.losses import typical_deviation
 
-        exam = load(self.capability, self.version.exam, self.stores)
+        exam = self.held_back
         regression = self.capability.task is Kind.REGRESSION
         scale = typical_deviation(exam.target.to_numpy()) if regression else 1.0
         return self.losses(exam, exam.target, scale)
@@ -168,7 +201,7 @@ def _first_incomplete(watch: Watch) -> int:
 
 
 def judge_window(watch: Watch, window: int) -> list[Verdict]:
-    """Alarm, then quality and harm if the window's labels are in."""
+    """Alarm, then quality and harm if the window's labels are in, else what is to be expected."""
     rows = watch.observe(window)
     if not len(rows):
         return [watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window)))]
@@ -178,6 +211,9 @@ def judge_window(watch: Watch, window: int) -> list[Verdict]:
     if mature(watch, window, rows):
         found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
         found.append(watch.keep(VerdictKind.HARM, window, harm(watch, rows)))
+    elif watch.judged(VerdictKind.ESTIMATE, window) is None:
+        expected = estimate(watch, window, rows)
+        found += [watch.keep(VerdictKind.ESTIMATE, window, expected)] if expected else []
     return found
 
 
@@ -230,22 +266,40 @@ def answered(watch: Watch, rows: Observed) -> Answers:
 
 
 def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
-    """Has the window changed against what the champion learnt from, beyond chance."""
+    """Has the window changed against what the champion learnt from, beyond chance: in its inputs,
+    or in what the champion says of them."""
     from opslayer.judgement import drift
 
-    calibration = drift.calibrate(*watch.reference, len(rows), watch.capability.monitor)
     before = watch.judged(VerdictKind.ALARM, window - 1)
-    result = drift.judge(
-        calibration,
-        columns_of(watch.capability, rows.features),
-        window_indices(rows.event_time, watch.block),
-        before is not None and before.outcome in ("exceeded", "alarm"),
+    inputs = _changed(
+        watch, (watch.reference, columns_of(watch.capability, rows.features)), rows, before
     )
+    said = {ANSWER: watch.answers(rows.features)}
+    answers = _changed(watch, (watch.answered(window), said), rows, before)
+    result = drift.together(inputs, answers)
     more = {
         "reference": watch.version.snapshot,
         "goes_on": before is not None and before.outcome == result.outcome == "alarm",
     }
     return replace(result, numbers={**result.numbers, **more})
+
+
+Sides = tuple[tuple["dict[str, Column]", NDArray[np.int64]], "dict[str, Column]"]
+"""A reference with the block of each of its rows, and a window's columns."""
+
+
+def _changed(watch: Watch, sides: Sides, rows: Observed, before: Verdict | None) -> Outcome:
+    """Inputs or answers alone, at their share of the stated rate."""
+    from opslayer.judgement import drift
+
+    (reference, blocks), seen = sides
+    part = "answers" if ANSWER in seen else "inputs"
+    rate = SHARES[part] * watch.capability.monitor.false_alarms_per_100_windows
+    rules = watch.capability.monitor.model_copy(update={"false_alarms_per_100_windows": rate})
+    calibration = drift.calibrate(reference, blocks, len(rows), rules)
+    alone = before.numbers.get(f"{part}_alone", before.outcome) if before else ""
+    seen_in = window_indices(rows.event_time, watch.block)
+    return drift.judge(calibration, seen, seen_in, alone in ("exceeded", "alarm"))
 
 
 def columns_of(capability: Capability, features: pd.DataFrame) -> dict[str, Column]:
