@@ -127,6 +127,8 @@ class Gateway:
             await self._admit(call, route)
         except Exception as error:  # the door: whatever happens, the caller gets an answer
             await self._refuse(call, shape, error)
+        finally:
+            call.trace.end(call.status, call.error)
 
     async def _admit(self, call: Call, route: Route) -> None:
         """Let a call in, if it may come and there is room, to its route's handler."""
@@ -159,6 +161,7 @@ class Gateway:
         if known is None:
             log.error("internal error: %s", type(error).__name__, exc_info=error)
             known = HttpError(500, "internal_error", "this is a fault of the gateway; it is logged")
+        call.error = known.code
         self.metrics.refused(known.code, known.status)
         await reply_error(call, known, shape)
 
@@ -237,6 +240,7 @@ class Gateway:
         """A question of this call, without its input."""
         capability, tenant = serving.capability, call.caller.tenant
         deadline = asyncio.get_running_loop().time() + capability.answer.deadline.total_seconds()
+        call.trace = self.parts.tracing.begin(call.headers, capability)
         return Question(
             id=self.ids.new(capability.name, tenant),
             capability=capability,
@@ -245,7 +249,7 @@ class Gateway:
             input={},
             subject=self._subject(call, user),
             deadline=deadline,
-            trace=self.parts.tracing.begin(call.headers, capability),
+            trace=call.trace,
         )
 
     def _subject(self, call: Call, user: str | None) -> str | None:
@@ -305,7 +309,7 @@ class Gateway:
     def _note(self, interaction: Interaction, trace: Trace) -> None:
         self.metrics.interaction(interaction)
         logs.line(interaction, trace.id)
-        trace.end(interaction)
+        trace.answered(interaction)
 
 
 def absent(methods: dict[str, Route] | None) -> HttpError:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.body import read_body
-from gateway.exchange import Caller
+from gateway.exchange import UNTRACED, Caller, Trace
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,6 +62,9 @@ class Call:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     status: int = 0
     """Of the reply, once it has begun."""
+    error: str | None = None
+    """The code of the error that it was."""
+    trace: Trace = UNTRACED
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name; one that is no Latin-1 text can't occur."""

@@ -45,8 +45,11 @@ class Trace:
     def heard(self, outcome: str, said: Said | None = None) -> None:
         """It answered, or failed in the way that the outcome names."""
 
-    def end(self, interaction: Interaction) -> None:
+    def answered(self, interaction: Interaction) -> None:
         """The answer is durable."""
+
+    def end(self, status: int, code: str | None = None) -> None:
+        """The call is over: with which HTTP status (0: no reply was begun), and error code."""
 
 
 UNTRACED = Trace()

@@ -12,8 +12,9 @@ import asyncio
 import logging
 import os
 import re
+import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -59,15 +60,21 @@ class Tracing:
 
         # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say is stronger than this name.
         named = Resource({"service.name": "opslayer-gateway"})
-        self.provider = TracerProvider(resource=named.merge(_said_by_environment()))
+        named = named.merge(Resource({"service.version": version("opslayer")}))
+        # At exit it would wait once more, and longer than `stop` did.
+        self.provider = TracerProvider(
+            resource=named.merge(_said_by_environment()), shutdown_on_exit=False
+        )
         self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self.tracer = self.provider.get_tracer("opslayer.gateway")
 
     async def stop(self) -> None:
         """Send what is left, as far as the collector takes it in time."""
         if self.provider is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.to_thread(self.provider.shutdown), FLUSH)
+            # A collector that never answers holds this thread; it must not hold the process.
+            thread = threading.Thread(target=self.provider.shutdown, daemon=True)
+            thread.start()
+            await asyncio.to_thread(thread.join, FLUSH)
 
     def begin(self, headers: Mapping[bytes, bytes], capability: Capability) -> Trace:
         """The trace of one call, in its caller's if that names one."""
@@ -120,6 +127,7 @@ class Spans(Trace):
             f"{self._operation} {capability.name}", context, SpanKind.SERVER
         )
         self._asked: Span | None = None
+        self._error: str | None = None
 
     @property
     def traceparent(self) -> str | None:
@@ -152,12 +160,22 @@ class Spans(Trace):
             span.set_attributes(_of_answer(said))
         _close(span, None if outcome == "ok" else outcome)
 
-    def end(self, interaction: Interaction) -> None:
-        """The answer is durable."""
+    def answered(self, interaction: Interaction) -> None:
+        """The answer is durable. It may be so after the call has ended, if its caller has gone."""
+        if not self._span.is_recording():
+            return
         self.heard("cancelled")  # one that is asked still: its caller has gone
         self._span.set_attributes(_of_interaction(interaction))
-        failed = interaction.status in (Status.FAILED, Status.INCOMPLETE, Status.ABANDONED)
-        _close(self._span, interaction.status.value if failed else None)
+        if interaction.status in (Status.FAILED, Status.INCOMPLETE, Status.ABANDONED):
+            self._error = interaction.status.value
+
+    def end(self, status: int, code: str | None = None) -> None:
+        """The call is over, however it went."""
+        self.heard("cancelled")
+        if status:
+            self._span.set_attribute("http.response.status_code", status)
+        unanswered = None if status else Status.ABANDONED.value
+        _close(self._span, code or self._error or unanswered)
 
 
 def _close(span: Span, error: str | None) -> None:
@@ -169,16 +187,31 @@ def _close(span: Span, error: str | None) -> None:
     span.end()
 
 
+PROVIDERS = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.mistral.ai": "mistral_ai",
+    "api.groq.com": "groq",
+    "api.deepseek.com": "deepseek",
+    "api.perplexity.ai": "perplexity",
+    "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+}
+"""The conventions' names of those whom an address gives away; others go by their name here."""
+PORTS = {"https": 443, "http": 80}
+
+
 def _of_upstream(upstream: Upstream) -> dict[str, Any]:
     place = urlsplit(upstream.base_url)
     host = place.hostname or ""
-    found: dict[str, Any] = {
-        "gen_ai.provider.name": "openai" if host == "api.openai.com" else upstream.name,
+    azure = host.endswith(".openai.azure.com")
+    return {
+        "gen_ai.provider.name": "azure.ai.openai" if azure else PROVIDERS.get(host, upstream.name),
         "gen_ai.request.model": upstream.model,
         "opslayer.upstream": upstream.name,
         "server.address": host,
+        "server.port": place.port or PORTS.get(place.scheme, 0),
     }
-    return {**found, "server.port": place.port} if place.port else found
 
 
 def _of_answer(said: Said) -> dict[str, Any]:

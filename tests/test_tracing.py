@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -149,13 +150,20 @@ def served(configs: Path, world: World) -> Iterator[Served]:
         yield gateway
 
 
-def ask(served: Served, model: str = "desk", trace: str = TRACE, **more: Any) -> httpx.Response:
+def ask(
+    served: Served, model: str = "desk", trace: str = TRACE, key: str | None = None, **more: Any
+) -> httpx.Response:
     """One call within a trace."""
+    once = {"idempotency-key": key} if key else {}
     body = {"model": model, "messages": [{"role": "user", "content": ASKED}], **more}
     return httpx.post(
         f"{served.url}/v1/chat/completions",
         json=body,
-        headers={"traceparent": PARENT.replace(TRACE, trace), "x-opslayer-subject": "Ottilie"},
+        headers={
+            "traceparent": PARENT.replace(TRACE, trace),
+            "x-opslayer-subject": "Ottilie",
+            **once,
+        },
         timeout=30,
     )
 
@@ -194,6 +202,21 @@ def test_a_streams_span_ends_with_the_stream_and_knows_what_it_took(
     assert (asked["gen_ai.usage.input_tokens"], asked["gen_ai.usage.output_tokens"]) == (7, 5)
 
 
+def test_a_repeat_of_an_idempotency_key_is_a_span_that_ends(served: Served, world: World) -> None:
+    first, again = ask(served, key="one", trace="1" * 32), ask(served, key="one", trace="2" * 32)
+    assert first.json() == again.json()
+    (span,) = world.spans_of("2" * 32, 1)
+    assert (span["kind"], span["http.response.status_code"], span["failed"]) == (2, 200, False)
+
+
+def test_a_call_that_is_refused_is_a_span_that_tells_its_code(served: Served, world: World) -> None:
+    ask(served, key="two", trace="3" * 32)
+    refused = ask(served, key="two", trace="4" * 32, temperature=1)
+    (span,) = world.spans_of("4" * 32, 1)
+    assert span["http.response.status_code"] == refused.status_code == 422
+    assert (span["failed"], span["error.type"]) == (True, refused.json()["error"]["code"])
+
+
 def test_the_log_line_names_the_trace(served: Served) -> None:
     ask(served, trace="c" * 32)
     assert f'"trace_id": "{"c" * 32}"' in served.log.read_text()
@@ -221,6 +244,16 @@ def test_a_collector_that_is_away_changes_no_answer(configs: Path) -> None:
     away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
     with serving(configs.parent / "away", configs, environment=away) as gateway:
         assert [ask(gateway).status_code for _ in range(20)] == [200] * 20
+
+
+def test_a_collector_that_never_answers_does_not_keep_a_stop_waiting(configs: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": where, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+        with serving(configs.parent / "silent", configs, environment=told) as gateway:
+            assert ask(gateway).status_code == 200
+            gateway.process.terminate()
+            assert gateway.process.wait(timeout=60) == 0  # not the 600 s of its exporter
 
 
 def test_without_a_collector_the_library_is_not_even_loaded() -> None:
