@@ -23,7 +23,7 @@ from gateway.call import LEAVES, Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
 from gateway.exchange import UNTRACED, Failure, Question, Trace
 from gateway.guarding import Guarding, refusal
-from gateway.idempotency import AGAIN, Once, Turn, body_digest
+from gateway.idempotency import Once, Turn, body_digest, unanswered
 from gateway.ids import Ids
 from gateway.journal import Capture, Overloaded
 from gateway.metrics import Metrics
@@ -285,7 +285,7 @@ class Gateway:
         """
         ids = [self.ids.nth(turn.id, place) for place in range(rows)]
         found = await self.once.first(turn, ids, question.deadline)
-        if not any(one.status in AGAIN for one in found):
+        if not any(map(unanswered, found)):
             return found
         fresh = self.ids.new(question.capability.name, question.caller.tenant)
         if not await self.once.retake(turn, fresh):

@@ -15,6 +15,7 @@ from datetime import timedelta
 from hashlib import blake2b
 
 from gateway.call import HttpError
+from gateway.exchange import FailureKind
 from opslayer.records import Interaction, Status
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain
@@ -24,6 +25,8 @@ LOOK = 0.05
 """Seconds between two looks for an answer that another worker is about to give."""
 AGAIN = (Status.FAILED, Status.ABANDONED, Status.INCOMPLETE)
 """Outcomes that are no answer, or half of one: a repeat is a new try."""
+AMENDABLE = (FailureKind.BAD_REQUEST, FailureKind.DENIED)
+"""Why an upstream refused a call, not what it says: a repeat is a new try, too."""
 LIFE = timedelta(hours=24)
 """For which a key is remembered."""
 
@@ -33,6 +36,12 @@ def body_digest(path: str, subject: str | None, body: bytes) -> str:
     words = blake2b(path.encode(), digest_size=16)
     words.update(b"\x1f" + (subject or "").encode() + b"\x1f" + body)
     return words.hexdigest()
+
+
+def unanswered(one: Interaction) -> bool:
+    """Whether a call came to nothing that could be said again."""
+    last = one.attempts[-1].outcome if one.attempts else ""
+    return one.status in AGAIN or (one.status is Status.REFUSED and last in AMENDABLE)
 
 
 @dataclass(frozen=True, slots=True)

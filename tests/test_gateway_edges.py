@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from serving import Served, free_port, serving
-from upstream import upstream
+from upstream import calls, upstream
 
 from opslayer.records import Role
 
@@ -268,3 +268,23 @@ def test_what_was_loaded_once_answers_while_the_ledger_is_away(
         assert httpx.post(place, json=CALL, headers=stranger).status_code in (401, 503)
         assert httpx.get(f"{gateway.url}/readyz").json()["status"] == "degraded"
         assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+
+
+def test_a_key_whose_call_came_to_no_answer_is_tried_again_and_an_answered_one_is_not(
+    url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "configs" / "capabilities"
+    folder.mkdir(parents=True)
+    for name, model in (("desk", "ok-once"), ("narrow", "f18-once")):  # f18: context too long
+        text = FILE.format(url=url).replace("name: desk", f"name: {name}", 1)
+        (folder / f"{name}.yaml").write_text(text.replace("model: ok", f"model: {model}"))
+    with serving(tmp_path / "home", tmp_path / "configs") as gateway:
+        place = f"{gateway.url}/v1/chat/completions"
+        for name, model, asked in (("desk", "ok-once", 1), ("narrow", "f18-once", 2)):
+            one, two = (
+                httpx.post(place, json={**CALL, "model": name}, headers={"idempotency-key": name})
+                for _ in range(2)
+            )
+            assert (one.status_code, calls(url)[model]) == (two.status_code, asked)
+            ids = {reply.headers.get("x-opslayer-interaction") for reply in (one, two)}
+            assert len(ids) == asked
