@@ -1,7 +1,8 @@
 """Makes `data/guard_injection.csv.gz` and `data/guard_content.csv.gz`.
 
-Every text is put together of the hand-written parts beside this file, and kept as its signs, which
-is all that the guards' models look at. The times are made up, one text every ten minutes.
+Every text is put together of the hand-written parts beside this file, and kept as the guards' models
+look at it: its words and their signs. Beside each guard's own texts stand questions of a help desk,
+and the other guard's harmless texts. The times are made up, one text every ten minutes.
 """
 
 from __future__ import annotations
@@ -20,11 +21,30 @@ from guard_injection import injection
 from opslayer.guards.signs import HOSTILE, ORDERS, Signs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ROWS = 10_000
+ROWS = 14_000
+SHARES = (0.64, 0.19, 0.17)
+"""Of a guard's own texts, of questions to a help desk, and of the other guard's harmless texts."""
+Make = Callable[[np.random.Generator], tuple[str, str]]
 FOLDER = Path(__file__).parent / "data"
 
 
-def write(name: str, make: Callable[[np.random.Generator], tuple[str, str]], signs: Signs) -> None:
+def mixed(own: Make, other: Make, questions: list[str]) -> Make:
+    """Texts of all three kinds, each with its label."""
+
+    def make(rng: np.random.Generator) -> tuple[str, str]:
+        kind = rng.choice(3, p=SHARES)
+        if kind == 0:
+            return own(rng)
+        if kind == 1:
+            return str(rng.choice(questions)), "harmless"
+        while (found := other(rng))[1] != "harmless":
+            pass
+        return found
+
+    return make
+
+
+def write(name: str, make: Make, signs: Signs) -> None:
     """Write one file; the same bytes each time."""
     rng = np.random.default_rng(0)
     text = io.StringIO()
@@ -39,5 +59,7 @@ def write(name: str, make: Callable[[np.random.Generator], tuple[str, str]], sig
 
 
 if __name__ == "__main__":
-    write("guard_injection.csv.gz", injection, ORDERS)
-    write("guard_content.csv.gz", content, HOSTILE)
+    with gzip.open(FOLDER / "support_utterances.csv.gz", "rt", encoding="utf-8") as file:
+        asked = [row["text"] for row in csv.DictReader(file)]
+    write("guard_injection.csv.gz", mixed(injection, content, asked), ORDERS)
+    write("guard_content.csv.gz", mixed(content, injection, asked), HOSTILE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opslayer.guards.signs import HOSTILE
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.55
+THRESHOLD = 0.5
 """Chosen so that about one in twenty harmless comments of the shared set is blocked."""
 PATTERNS = (
     r"\b(?:kill|hang|shoot|off) (?:your ?self|urself)\b|\bkys\b|\b(?:go|please|just) (?:die|jump off)\b[^.?!]{0,20}\b(?:bitch|loser|bridge|fire)?",

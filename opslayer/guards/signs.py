@@ -1,8 +1,9 @@
-"""The signs of hostile text: what a guard's model looks at, and all it looks at.
+"""What a guard's model looks at: the words of a text, and the signs of hostile ones among them.
 
-Words that mean nothing here are left out, so that no topic, name or turn of phrase becomes a sign by
-chance of the training set, and a new one is judged by what is said of it. What is left stands as the
-kind of sign it is, so that words of one kind share what is learnt of any of them.
+A word that means something here stands a second time as the kind of sign it is, so that words of one
+kind share what is learnt of any of them, and an attack in new words is known by what it is made of.
+Words alone learn the turns of the made texts by heart; signs alone see nothing in words that nobody
+thought of. Of fresh attacks each by itself found fewer than both together.
 """
 
 from __future__ import annotations
@@ -77,10 +78,9 @@ FOLDS = str.maketrans("013457@$!|", "oieastasil")
 WORD = re.compile(r"[^\W\d_](?:[\w@$!|*#&'’]*[^\W_])?|[^\W\d_]")
 LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
-BETWEEN = " and "
-"""Keeps two signs apart: the learner looks at pairs of words, and which signs stand side by side is
-a matter of how the made texts were put together. Without it, about a tenth fewer of the shared
-harmful comments were found at 5 % in vain."""
+KIND = "zz"
+"""With which a kind of sign begins, so that it is no word."""
+SPACED = re.compile(r"(?:\b\w[ .\-_*]){4,}\w\b")
 
 
 INJECTION: Mapping[str, str] = {
@@ -184,6 +184,12 @@ class Stems:
         return self.kinds[min(places)] if places else ""
 
 
+def folded(text: str) -> str:
+    """A text in lower case on one line, as it reads once leetspeak and spaced letters are undone."""
+    lower = " ".join(text.lower().split()).translate(FOLDS)
+    return SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
+
+
 @dataclass(frozen=True, slots=True)
 class Signs:
     """One guard's words for what it sees."""
@@ -200,8 +206,14 @@ class Signs:
         return cls(Stems.of(stems), words, tags)
 
     def read(self, text: str) -> str:
-        """The signs of a text in their order, as words: `you and insult`, `group and shout`."""
-        text = LINK.sub(" link ", text[:LONGEST])
+        """A text's words, leetspeak and spaced letters undone, and after them its signs in their
+        order: `you are an idiot zzyou zzinsult`."""
+        text = text[:LONGEST]
+        return " ".join([folded(text), *(KIND + kind for kind in self.kinds(text))])
+
+    def kinds(self, text: str) -> list[str]:
+        """The signs of a text in their order; `none` where there is not one."""
+        text = LINK.sub(" link ", text)
         if self.tags:
             text = TAGS.sub(" tagtagtag ", text)
         words = WORD.findall(text)
@@ -212,7 +224,7 @@ class Signs:
             found.append("shout")
         if text.count("!") > 2:
             found.append("bang")
-        return BETWEEN.join(found) or "none"
+        return found or ["none"]
 
     def _kind(self, word: str) -> str:
         if word == "tagtagtag":

@@ -17,10 +17,10 @@ from typing import Any
 
 from opslayer.guards.looked import Action, GuardUnavailable, Looked
 from opslayer.guards.plain import plain
-from opslayer.guards.signs import Signs
+from opslayer.guards.signs import FOLDS, SPACED, Signs
 
 Score = Callable[[Sequence[str]], Sequence[float]]
-"""The probability of harm for each text, given by its signs, 0 to 1."""
+"""The probability of harm for each text, given by its words and signs, 0 to 1."""
 
 WINDOW, STEP = 600, 450
 """Characters of a window, and from one to the next: a sentence is never only in two halves."""
@@ -29,9 +29,7 @@ WINDOWS = 48
 even distances."""
 LONGEST = 64 * 2**10
 """Characters that patterns look at: what is longer is looked at in its windows alone."""
-LEET = str.maketrans("013457@$!|", "oieastasil")
 ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
-SPACED = re.compile(r"(?:\b\w[ .\-_*]){4,}\w\b")
 HOMOGLYPHS = str.maketrans("аеорсухіѕԁɡһոԛԝАВЕКМНОРСТХ", "aeopcyxisdghnqwABEKMHOPCTX")
 
 
@@ -72,7 +70,7 @@ def views(text: str) -> Iterator[str]:
     """A text as it is, and as it reads once leetspeak, spaced letters and base64 are undone."""
     lower = " ".join(text[:LONGEST].lower().split())
     yield lower
-    folded = lower.translate(LEET)
+    folded = lower.translate(FOLDS)
     if folded != lower:
         yield folded
     joined = SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)

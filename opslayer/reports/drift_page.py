@@ -23,7 +23,7 @@ HEADS = (
     "Column", "Shape", "Result", "#Times usual", "#Distance", "#Reference", "#Window",
     "#Missing", "#Evidently",
 )  # fmt: skip
-LOUD = frozenset({"alarm", "exceeded", "harm", "failed", "retrain", "rollback"})
+LOUD = frozenset({"alarm", "exceeded", "harm", "harm_expected", "failed", "retrain", "rollback"})
 """Outcomes that a person should see first."""
 
 
