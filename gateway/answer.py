@@ -245,6 +245,7 @@ class Answering:
         status = Status.ABANDONED if sent is None else Status.INCOMPLETE
         output: dict[str, Any] = {} if sent is None else {"reply": sent}
         interaction = trail.interaction(status, output, Usage())
+        trail.question.trace.answered(interaction)  # its span ends before anything is kept
         later(self.keep(trail, interaction))
 
 

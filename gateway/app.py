@@ -154,14 +154,14 @@ class Gateway:
         self.parts.limits.take(self.access.terms(call.caller))
 
     async def _refuse(self, call: Call, shape: Shape, error: Exception) -> None:
+        known = as_http(error)
+        call.error = known.code if known else "internal_error"
         if call.status:  # the reply has begun: it can only be broken off
             log.error("a reply broke off: %s", type(error).__name__)
             raise error
-        known = as_http(error)
         if known is None:
             log.error("internal error: %s", type(error).__name__, exc_info=error)
             known = HttpError(500, "internal_error", "this is a fault of the gateway; it is logged")
-        call.error = known.code
         self.metrics.refused(known.code, known.status)
         await reply_error(call, known, shape)
 
@@ -234,7 +234,12 @@ class Gateway:
             if len(questions) == 1:
                 return [await self.answering.answer(questions[0], plan, guarding)]
             asked = (self.answering.answer(one, plan, guarding) for one in questions)
-            return list(await asyncio.gather(*asked))
+            # The key is held until every row has ended, well or not: a repeat must find them all.
+            answered = await asyncio.gather(*asked, return_exceptions=True)
+        failed = [one for one in answered if isinstance(one, BaseException)]
+        if failed:
+            raise failed[0]
+        return [one for one in answered if isinstance(one, Answered)]
 
     def question(self, call: Call, serving: Serving, user: str | None) -> Question:
         """A question of this call, without its input."""

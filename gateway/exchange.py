@@ -46,7 +46,7 @@ class Trace:
         """It answered, or failed in the way that the outcome names."""
 
     def answered(self, interaction: Interaction) -> None:
-        """The answer is durable."""
+        """What came of the call: an answer that is durable, or a caller who has gone."""
 
     def end(self, status: int, code: str | None = None) -> None:
         """The call is over: with which HTTP status (0: no reply was begun), and error code."""

@@ -75,6 +75,8 @@ class Tracing:
             thread = threading.Thread(target=self.provider.shutdown, daemon=True)
             thread.start()
             await asyncio.to_thread(thread.join, FLUSH)
+            if thread.is_alive():
+                log.warning("the collector took no spans for %g s: the last ones are lost", FLUSH)
 
     def begin(self, headers: Mapping[bytes, bytes], capability: Capability) -> Trace:
         """The trace of one call, in its caller's if that names one."""
@@ -161,7 +163,7 @@ class Spans(Trace):
         _close(span, None if outcome == "ok" else outcome)
 
     def answered(self, interaction: Interaction) -> None:
-        """The answer is durable. It may be so after the call has ended, if its caller has gone."""
+        """What came of the call; said once more, and too late, where its caller has gone."""
         if not self._span.is_recording():
             return
         self.heard("cancelled")  # one that is asked still: its caller has gone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -43,6 +44,18 @@ Tracing().start()
 print([one for one in sys.modules if one.startswith("opentelemetry")])
 """
 PATIENCE = 20.0
+STOPPED = """
+import asyncio
+from gateway.tracing import Tracing
+
+async def run():
+    tracing = Tracing()
+    tracing.start()
+    tracing.tracer.start_span("last").end()
+    await tracing.stop()
+
+asyncio.run(run())
+"""
 
 
 @dataclass
@@ -100,6 +113,8 @@ def handler(world: World) -> type[BaseHTTPRequestHandler]:
                 return self.say(200, b"", "application/x-protobuf")
             world.traceparents.append(self.headers.get("traceparent"))
             asked = json.loads(body)
+            if asked["model"] == "slow":
+                time.sleep(3)
             if asked["model"] == "broken":
                 return self.say(500, b"{}")
             if asked.get("stream"):
@@ -137,7 +152,7 @@ def world() -> Iterator[World]:
 def configs(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
     folder = tmp_path_factory.mktemp("traced") / "configs"
     (folder / "capabilities").mkdir(parents=True)
-    for name, model in (("desk", "ok"), ("shaky", "broken")):
+    for name, model in (("desk", "ok"), ("shaky", "broken"), ("slow", "slow")):
         text = FILE.format(url=world.url, model=model).replace("desk", name, 1)
         (folder / "capabilities" / f"{name}.yaml").write_text(text)
     return folder
@@ -246,14 +261,46 @@ def test_a_collector_that_is_away_changes_no_answer(configs: Path) -> None:
         assert [ask(gateway).status_code for _ in range(20)] == [200] * 20
 
 
-def test_a_collector_that_never_answers_does_not_keep_a_stop_waiting(configs: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        where = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": where, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
-        with serving(configs.parent / "silent", configs, environment=told) as gateway:
-            assert ask(gateway).status_code == 200
-            gateway.process.terminate()
-            assert gateway.process.wait(timeout=60) == 0  # not the 600 s of its exporter
+@pytest.fixture
+def silent() -> Iterator[dict[str, str]]:
+    """Where to find a collector that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        yield {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+
+
+def test_a_gateway_stops_although_its_collector_never_answers(
+    configs: Path, silent: dict[str, str]
+) -> None:
+    with serving(configs.parent / "silent", configs, environment=silent) as gateway:
+        assert ask(gateway).status_code == 200
+        gateway.process.terminate()
+        assert gateway.process.wait(timeout=60) == 0
+        assert "the last ones are lost" in gateway.log.read_text()
+
+
+def test_a_process_ends_by_itself_although_its_collector_never_answers(
+    silent: dict[str, str],
+) -> None:
+    # Without a supervisor, which would end it; had it to wait for its threads, it took 600 s.
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED], env={**os.environ, **silent}, timeout=60, check=False
+    )
+    assert ended.returncode == 0
+
+
+def test_a_caller_who_leaves_is_told_in_the_span(served: Served, world: World) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{served.url}/v1/chat/completions",
+            json={"model": "slow", "messages": [{"role": "user", "content": ASKED}]},
+            headers={"traceparent": PARENT.replace(TRACE, "5" * 32)},
+            timeout=0.5,
+        )
+    spans = world.spans_of("5" * 32, 2)
+    (called,) = [span for span in spans if span["kind"] == 2]
+    assert (called["failed"], called["error.type"]) == (True, "abandoned")
+    assert called["opslayer.interaction"]
 
 
 def test_without_a_collector_the_library_is_not_even_loaded() -> None:
