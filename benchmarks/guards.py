@@ -14,7 +14,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from guard_texts import lines
 from schooling import school
 
 from benchmarks.bars import Bar, finish, say
+from benchmarks.data import DATA
 from gateway.trained_guards import make_guard
 from opslayer.capability import GuardName, PiiKind, PiiRules
 from opslayer.configuration import load_capability
@@ -42,7 +42,6 @@ from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.tracking import make_database
 
-DATA = Path(os.environ.get("OPSLAYER_DATA_DIR", "../shared/data"))
 SIZE = 64 * 2**10
 FORMS = {
     "CREDIT_CARD": PiiKind.CARD, "US_SSN": PiiKind.NATIONAL_ID, "EMAIL_ADDRESS": PiiKind.EMAIL,

@@ -29,9 +29,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.bars import Bar, finish, say
+from benchmarks.data import DATA
 
 HERE = Path(__file__).parents[1]
-DATA = Path(os.environ.get("OPSLAYER_DATA_DIR", HERE.parent / "shared" / "data"))
 SIDES = ("ours", "bare")
 START_UP = "start-up of Prefect"
 """The phase that is not counted."""

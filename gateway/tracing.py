@@ -166,14 +166,13 @@ class Spans(Trace):
         """What came of the call; said once more, and too late, where its caller has gone."""
         if not self._span.is_recording():
             return
-        self.heard("cancelled")  # one that is asked still: its caller has gone
         self._span.set_attributes(_of_interaction(interaction))
         if interaction.status in (Status.FAILED, Status.INCOMPLETE, Status.ABANDONED):
             self._error = interaction.status.value
 
     def end(self, status: int, code: str | None = None) -> None:
         """The call is over, however it went."""
-        self.heard("cancelled")
+        self.heard("cancelled")  # one that is asked still: its caller has gone
         if status:
             self._span.set_attribute("http.response.status_code", status)
         unanswered = None if status else Status.ABANDONED.value

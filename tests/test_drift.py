@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from opslayer.capability import Monitor
-from opslayer.judgement.drift import Calibration, Column, calibrate, judge
+from opslayer.judgement.drift import Calibration, Column, calibrate, judge, together
+from opslayer.judgement.outcome import Outcome
 
 Values = np.ndarray[Any, Any]
 RULES = Monitor(false_alarms_per_100_windows=1)
@@ -237,3 +238,22 @@ def test_a_window_of_another_size_than_calibrated_for_is_judged_by_its_own_size(
     ]
     assert results[0].numbers["blocks"] == 2
     assert [result.outcome for result in results].count("exceeded") <= 6
+
+
+@pytest.mark.parametrize(
+    ("inputs", "answers", "said"),
+    [
+        ("cannot_calibrate", "quiet", "cannot_calibrate"),
+        ("quiet", "cannot_calibrate", "quiet"),
+        ("quiet", "alarm", "alarm"),
+        ("exceeded", "quiet", "exceeded"),
+        ("exceeded", "alarm", "alarm"),
+    ],
+)
+def test_the_louder_of_inputs_and_answers_is_heard_and_quiet_answers_hide_nothing(
+    inputs: str, answers: str, said: str
+) -> None:
+    both = together(Outcome(inputs, "in", {}, 0.008), Outcome(answers, "out", {}, 0.002))
+    assert both.outcome == said
+    assert (both.numbers["inputs_alone"], both.numbers["answers_alone"]) == (inputs, answers)
+    assert both.error_rate == pytest.approx(0.01)

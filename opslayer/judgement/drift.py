@@ -138,14 +138,15 @@ def judge(
     return _verdict(calibration, numbers | _summary(table, threshold), previous_exceeded)
 
 
-LOUDNESS = ("cannot_calibrate", "quiet", "exceeded", "alarm")
+LOUDNESS = {"exceeded": 1, "alarm": 2}
+"""Of outcomes; of two that are not loud the inputs' counts, so that quiet answers hide nothing."""
 
 
 def together(inputs: Outcome, answers: Outcome) -> Outcome:
     """One outcome of what was judged of the inputs and of the champion's answers, each at its share
     of the stated rate: that of the louder. Numbers are the inputs', and the answers' under
     `answers`; the outcome of either alone is in `inputs_alone` and `answers_alone`."""
-    louder = max(inputs, answers, key=lambda one: LOUDNESS.index(one.outcome))
+    louder = max(inputs, answers, key=lambda one: LOUDNESS.get(one.outcome, 0))
     reason = inputs.reason if louder is inputs else f"the champion's answers: {answers.reason}"
     numbers = inputs.numbers | {
         "answers": answers.numbers,

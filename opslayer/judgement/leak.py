@@ -36,10 +36,9 @@ def share_told(column: pd.Series, target: pd.Series) -> float:
 
     For classes: the share of the errors of the best constant answer that disappears when each
     level of the column answers with its commonest class. For numbers: the share of variance told,
-    the larger of squared Pearson and Spearman correlation, or of the
-    level means for texts. Levels are learnt on the earlier half of the rows and scored on the
-    later one and the other way round (the better counts), so that an identifier, which is new in
-    every row, tells nothing.
+    the larger of squared Pearson and Spearman correlation, or of the level means for texts. Levels
+    are learnt on the earlier half of the rows and scored on the later one and the other way round
+    (the better counts), so that an identifier, which is new in every row, tells nothing.
 
     `column` and `target` have equal length and the same order in time. A float64 target is a
     number, any other a class. Rows beyond 50,000 are thinned evenly.

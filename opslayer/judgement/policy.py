@@ -71,7 +71,8 @@ class State:
     next: int
     """Window of the next scheduled training (`pays`)."""
     area: float
-    """What not retraining has cost since the last training or move, in errors."""
+    """What not retraining has cost since the last training (or a release by other means), in
+    errors."""
     reference: float | None
     """The usual mean loss of whoever served; None until it is seen. For `on-drop`, the best."""
     trained: int

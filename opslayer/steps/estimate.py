@@ -9,6 +9,7 @@ import numpy as np
 from opslayer.capability import Kind
 from opslayer.judgement.outcome import Outcome
 from opslayer.records import VerdictKind
+from opslayer.steps.champion import first_window_after
 from opslayer.steps.predict import score
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ def estimate(watch: Watch, window: int, rows: Observed) -> Outcome | None:
 
 def _before(watch: Watch, window: int) -> list[int]:
     """The newest windows before it whose quality is known, that the champion was not trained on."""
-    from opslayer.steps.champion import first_window_after
-
     first = first_window_after(watch.version.cut, watch.capability.monitor.window)
     measured = watch.stores.ledger.verdicts.list(watch.capability.name, VerdictKind.QUALITY)
     known = {int(one.numbers["window"]) for one in measured if one.outcome == "measured"}

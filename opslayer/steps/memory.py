@@ -33,7 +33,7 @@ def recall(capability: Capability, stores: Stores) -> Memory | None:
     """What the newest policy verdict left; None before the first training.
 
     A person may have promoted or rolled back since. The ledger, not the policy, says who serves:
-    then the policy's view of the champion starts anew.
+    then what not retraining has cost is counted anew.
     """
     from opslayer.judgement import policy
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,11 +95,20 @@ class Watch:
         """What the champion says of the first rows after its training, and the block of each: its
         exam, and windows before this one. Not of what it learnt from: there it is surer than ever
         after."""
-        until = min(self.version.cut + ANSWERED_BLOCKS * self.block, self.span(window).since)
-        span = Span(self.version.cut, until)
+        from opslayer.judgement.drift import Column
+
+        times, said = self.first_answers
+        before = (times < self.span(window).since).to_numpy()
+        known = {ANSWER: Column(said.values[before], said.kind)} if before.any() else {}
+        return known, window_indices(times[before], self.block)
+
+    @cached_property
+    def first_answers(self) -> tuple[pd.Series[pd.Timestamp], Column]:
+        """The times of the first rows after the champion's training, and what it says of them;
+        read once a run."""
+        span = Span(self.version.cut, self.version.cut + ANSWERED_BLOCKS * self.block)
         first = observe(self.capability, self.stores, span, self.as_of)
-        said = {ANSWER: self.answers(first.features)} if len(first) else {}
-        return said, window_indices(first.event_time, self.block)
+        return first.event_time, self.answers(first.features)
 
     def answers(self, features: pd.DataFrame) -> Column:
         """What the champion says of rows."""
@@ -271,12 +280,9 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     from opslayer.judgement import drift
 
     before = watch.judged(VerdictKind.ALARM, window - 1)
-    inputs = _changed(
-        watch, (watch.reference, columns_of(watch.capability, rows.features)), rows, before
-    )
-    said = {ANSWER: watch.answers(rows.features)}
-    answers = _changed(watch, (watch.answered(window), said), rows, before)
-    result = drift.together(inputs, answers)
+    inputs = Part("inputs", watch.reference, columns_of(watch.capability, rows.features))
+    answers = Part("answers", watch.answered(window), {ANSWER: watch.answers(rows.features)})
+    result = drift.together(*(_changed(watch, part, rows, before) for part in (inputs, answers)))
     more = {
         "reference": watch.version.snapshot,
         "goes_on": before is not None and before.outcome == result.outcome == "alarm",
@@ -284,22 +290,27 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     return replace(result, numbers={**result.numbers, **more})
 
 
-Sides = tuple[tuple["dict[str, Column]", NDArray[np.int64]], "dict[str, Column]"]
-"""A reference with the block of each of its rows, and a window's columns."""
+@dataclass(frozen=True)
+class Part:
+    """What an alarm listens to: inputs, or answers."""
+
+    name: Literal["inputs", "answers"]
+    reference: tuple[dict[str, Column], NDArray[np.int64]]
+    """Columns of trusted rows, and the block of each row."""
+    seen: dict[str, Column]
+    """The window's."""
 
 
-def _changed(watch: Watch, sides: Sides, rows: Observed, before: Verdict | None) -> Outcome:
-    """Inputs or answers alone, at their share of the stated rate."""
+def _changed(watch: Watch, part: Part, rows: Observed, before: Verdict | None) -> Outcome:
+    """One part alone, at its share of the stated rate."""
     from opslayer.judgement import drift
 
-    (reference, blocks), seen = sides
-    part = "answers" if ANSWER in seen else "inputs"
-    rate = SHARES[part] * watch.capability.monitor.false_alarms_per_100_windows
+    rate = SHARES[part.name] * watch.capability.monitor.false_alarms_per_100_windows
     rules = watch.capability.monitor.model_copy(update={"false_alarms_per_100_windows": rate})
-    calibration = drift.calibrate(reference, blocks, len(rows), rules)
-    alone = before.numbers.get(f"{part}_alone", before.outcome) if before else ""
-    seen_in = window_indices(rows.event_time, watch.block)
-    return drift.judge(calibration, seen, seen_in, alone in ("exceeded", "alarm"))
+    calibration = drift.calibrate(*part.reference, len(rows), rules)
+    alone = before.numbers.get(f"{part.name}_alone", before.outcome) if before else ""
+    blocks = window_indices(rows.event_time, watch.block)
+    return drift.judge(calibration, part.seen, blocks, alone in ("exceeded", "alarm"))
 
 
 def columns_of(capability: Capability, features: pd.DataFrame) -> dict[str, Column]:
