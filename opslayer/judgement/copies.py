@@ -7,11 +7,14 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from opslayer.judgement.checks import Check, Result
 
 MARGIN = 0.02
 """Share of the exam that may be in the training set beyond what is natural."""
+SURE = 0.99999
+"""How surely rows that are equal by nature stop nothing."""
 FEWEST = 30
 """Rows on either side, below which nothing is said."""
 
@@ -23,18 +26,20 @@ def shared_rows(
 
     Each side: inputs and labels of its rows. Some rows are equal by nature (short texts, few
     levels): the share of training rows that occur more than once says how many of the next rows
-    will be known (Good, Biometrika 40, 1953), with the variance of Esty (Ann. Statist. 11, 1983).
-    Allowed: that share + 0.02 + four standard errors of the difference.
+    will be known (Good, Biometrika 40, 1953). Of a small training set it says little, so that what
+    counts is the highest share that could have shown so few of them, repeated rows taken as pairs
+    that come like a Poisson variable (exact bound, Garwood 1936). Allowed: it + 0.02 + four
+    standard errors of the exam's own share.
     """
     before, now = (_keys(*side) for side in (learnt, exam))
     if min(len(before), len(now)) < FEWEST:
         sentence = f"Fewer than {FEWEST} rows to compare."
         return Check("shared-rows", None, Result.NOT_JUDGED, sentence)
     often = np.unique(before, return_counts=True)[1]
-    once, twice = int((often == 1).sum()), int((often == 2).sum())
-    natural = 1 - once / len(before)
-    variance = (once * natural + 2 * twice) / len(before) ** 2 + natural * (1 - natural) / len(now)
-    most = min(1.0, natural + MARGIN + 4 * math.sqrt(variance))
+    repeated = len(before) - int((often == 1).sum())
+    natural = repeated / len(before)
+    highest = min(1.0, float(chi2.ppf(SURE, repeated + 2)) / len(before))
+    most = min(1.0, highest + MARGIN + 4 * math.sqrt(highest * (1 - highest) / len(now)))
     share = float(np.isin(now, before).mean())
     allowed = f"at most {most:.3g}"
     if share > most:
