@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -15,7 +15,8 @@ from opslayer.errors import Refused
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability
-    from opslayer.records import Release, Variant, Verdict
+    from opslayer.records import Release, Rule, Value, Variant, Verdict
+    from opslayer.steps.promote import Promotion
 
 app = App(name="release", help="List, show, promote and roll back releases.")
 
@@ -49,6 +50,33 @@ class Pool:
     """The prompt's name there: its newest version is taken."""
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Part:
+    """For whom, from when, or in which role, where it is not to be everybody's champion."""
+
+    canary: Annotated[bool, Parameter(negative="")] = False
+    """On trial, by the file's `release` section: it widens or goes back by itself."""
+
+    shadow: Annotated[bool, Parameter(negative="")] = False
+    """It answers copies, which nobody sees."""
+
+    share: float | None = None
+    """For this share of the subjects, until somebody decides otherwise."""
+
+    for_: Annotated[tuple[str, ...], Parameter(name="--for", negative="")] = ()
+    """For those alone: tenant=NAME, or COLUMN=VALUE[,VALUE …] of inputs or a chat's metadata."""
+
+    since: datetime | None = None
+    """With --for, from when on, in UTC."""
+
+    until: datetime | None = None
+    """With --for, until when, in UTC."""
+
+    starts: datetime | None = None
+    """From when the release serves, in UTC; a later decision takes its place all the same."""
+
+
 @app.command(name="list")
 def list_(capability: str, as_json: AsJson = False) -> None:
     """List a capability's releases, oldest first; the last one serves.
@@ -66,27 +94,61 @@ def list_(capability: str, as_json: AsJson = False) -> None:
 
 
 @app.command(name="show")
-def show_(capability: str, number: int | None = None, as_json: AsJson = False) -> None:
-    """Show one release and every verdict it rests on.
+def show_(  # noqa: PLR0913 - a command's options are its arguments
+    capability: str,
+    number: int | None = None,
+    *,
+    at: datetime | None = None,
+    subject: str | None = None,
+    tenant: str = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show one release, every verdict it rests on, and what a subject got from it, and why.
 
     Parameters
     ----------
     capability
         Its name.
     number
-        The release's number; the newest without it.
+        The release's number; without it the one that serves, or served `--at` a time.
+    at
+        A moment, in UTC.
+    subject
+        Whose share is to be told, as the application names it.
+    tenant
+        Of the subject.
     """
+    from opslayer.windows import utc
+
     here = context()
-    release = _find(here, capability, number)
+    moment = utc(at) if at else None
+    release = _find(here, capability, number, moment)
     evidence = _evidence(here, release)
+    got = _got(here, release, (subject, tenant), moment) if subject else None
     if as_json:
-        emit({**_row(release), "evidence": [_dump(verdict) for verdict in evidence]})
+        told = {"subject": got} if got else {}
+        emit({**_row(release), **told, "evidence": [_dump(verdict) for verdict in evidence]})
         return
     fields = [{"": name.replace("_", " "), "value": value} for name, value in _row(release).items()]
     show(fields, False, f"Release {release.number} of {capability}")
+    if got:
+        show([got], False, f"What {subject} gets from it")
     columns = ("kind", "outcome", "reason", "error_rate", "numbers")
     for verdict in evidence:
         show([_dump(verdict)], False, f"It rests on {verdict.about}", columns)
+
+
+def _got(
+    here: Context, release: Release, whom: tuple[str, str], at: datetime | None
+) -> dict[str, Any]:
+    """The variant and arms of a subject, and why; what its rules say of inputs is left open."""
+    from opslayer.judgement.assignment import Who, assign
+    from opslayer.stores.secret import installation_secret, subject_hash
+
+    subject, tenant = whom
+    unit = subject_hash(installation_secret(here.settings), tenant, subject)
+    got = assign(release, Who(unit=unit, at=at or datetime.now(UTC), tenant=tenant))
+    return {"variant": got.variant.name, "arms": got.arms, "why": got.why}
 
 
 @app.command
@@ -96,6 +158,7 @@ def promote(  # noqa: PLR0913 - a command's options are its arguments
     *,
     person: Person,
     pool: Pool | None = None,
+    part: Part | None = None,
     parent: int | None = None,
     as_json: AsJson = False,
 ) -> None:
@@ -110,15 +173,47 @@ def promote(  # noqa: PLR0913 - a command's options are its arguments
     parent
         The release you looked at when you decided; refused if another one serves by now.
     """
-    from opslayer.steps.promote import Promotion
-    from opslayer.steps.promote import promote as step
-
     here = context()
     declared = here.capability(capability)
     what = _variant(here, declared, version, pool)
+    decision = _decision(here, capability, person, parent)
+    _tell(_release(here, declared, what, (decision, part or Part())), as_json)
+
+
+@app.command
+def stop(
+    capability: str,
+    what: Literal["canary", "shadow", "rules"],
+    *,
+    person: Person,
+    as_json: AsJson = False,
+) -> None:
+    """End a trial, a shadow or all rules; who had them gets what everybody gets.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    what
+        Which of them.
+    """
+    from opslayer.steps import releasing
+
+    here = context()
+    declared, decision = here.capability(capability), _decision(here, capability, person, None)
+    if what == "shadow":
+        _tell(releasing.shadow(declared, None, here.stores, decision), as_json)
+        return
+    end = releasing.stop_canary if what == "canary" else releasing.drop_rules
+    _tell(end(declared, here.stores, decision), as_json)
+
+
+def _decision(here: Context, capability: str, person: Person, parent: int | None) -> Promotion:
+    from opslayer.steps.promote import Promotion
+
     newest = here.stores.ledger.releases.newest(capability)
     serving = newest.number if newest else 0
-    decision = Promotion(
+    return Promotion(
         parent=serving if parent is None else parent,
         by=person.name,
         reason=person.reason,
@@ -126,19 +221,84 @@ def promote(  # noqa: PLR0913 - a command's options are its arguments
         evidence=(),
         at=datetime.now(UTC),
     )
-    _tell(step(declared, what, here.stores, decision), as_json)
+
+
+def _release(
+    here: Context, capability: Capability, what: Variant, decided: tuple[Promotion, Part]
+) -> Release:
+    """The release that a person's options ask for."""
+    from opslayer.steps import canary, promote, releasing
+    from opslayer.windows import utc
+
+    decision, part = decided
+    ways = [part.canary, part.shadow, part.share is not None, bool(part.for_)]
+    if sum(ways) > 1:
+        raise Refused("name one of --canary, --shadow, --share and --for")
+    if part.starts:
+        decision = replace(decision, starts=utc(part.starts))
+    if part.canary:
+        return canary.begin(capability, what, here.stores, decision)
+    if part.shadow:
+        return releasing.shadow(capability, what, here.stores, decision)
+    if part.share is not None:
+        shared = what.model_copy(update={"weight": part.share})
+        return releasing.share_out(capability, shared, here.stores, decision)
+    if part.for_:
+        return releasing.favour(capability, what, here.stores, decision, _rule(capability, part))
+    if part.since or part.until:
+        raise Refused("--since and --until go with --for; a whole release has --starts")
+    return promote.promote(capability, what, here.stores, decision)
+
+
+def _rule(capability: Capability, part: Part) -> Rule:
+    """The tests in the words of the command line, with values as the contract has them."""
+    from opslayer.records import Rule
+    from opslayer.windows import utc
+
+    tenants: list[str] = []
+    segment: dict[str, tuple[Value, ...]] = {}
+    for test in part.for_:
+        name, equals, values = test.partition("=")
+        if not equals or not name or not values:
+            raise Refused(f"--for {test}: write tenant=NAME, or COLUMN=VALUE[,VALUE …]")
+        if name == "tenant":
+            tenants += values.split(",")
+        else:
+            segment[name] = tuple(_value(capability, name, one) for one in values.split(","))
+    return Rule(
+        variant="",
+        tenants=tuple(tenants),
+        segment=segment,
+        since=utc(part.since) if part.since else None,
+        until=utc(part.until) if part.until else None,
+    )
+
+
+def _value(capability: Capability, column: str, text: str) -> Value:
+    """A value of an input column as callers send it."""
+    declared = capability.inputs.get(column)
+    if declared is None or not declared.type.numeric:
+        return text
+    if declared.type.value == "boolean" and text in ("true", "false"):
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        raise Refused(f"--for {column}={text}: {column} is {declared.type.value}") from None
 
 
 def _variant(
     here: Context, declared: Capability, version: int | None, pool: Pool | None
-) -> Variant | int:
+) -> Variant:
     from opslayer.steps.introduce import pool_variant
+    from opslayer.steps.promote import model_variant
 
     named = pool is not None and pool.pool is not None
     if (version is None) != named:
         raise Refused("name either a model version or --pool (with --prompt), not both")
     if version is not None:
-        return version
+        here.stores.ledger.versions.get(declared.name, version)
+        return model_variant(version)
     assert pool is not None
     assert pool.pool is not None
     return pool_variant(declared, pool.pool, pool.prompt, here.stores)
@@ -173,17 +333,21 @@ def _tell(release: Release, as_json: bool) -> None:
         show([_row(release)], False, f"{release.capability} is served by", columns)
 
 
-def _find(here: Context, capability: str, number: int | None) -> Release:
+def _find(
+    here: Context, capability: str, number: int | None, at: datetime | None = None
+) -> Release:
     from opslayer.errors import NotFound
 
     releases = here.stores.ledger.releases
     name = here.capability(capability).name
     if number is not None:
         return releases.get(name, number)
-    newest = releases.newest(name)
-    if newest is None:
+    serving = releases.serving(name, at)
+    if serving is None and at is not None:
+        raise NotFound(f"{name} had no release at {at:%Y-%m-%d %H:%M:%S} UTC")
+    if serving is None:
         raise NotFound(f"{name} has no release yet: `opslayer run train_model {name}` makes one")
-    return newest
+    return serving
 
 
 def _evidence(here: Context, release: Release) -> list[Verdict]:

@@ -94,7 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
 def services(
     here: Context, listening: socket.socket, workers: int, *, heard: bool = True
 ) -> list[Service]:
-    """The workers, and the drain that carries what they keep into the log.
+    """The workers, and beside them what carries their records into the log and watches trials.
 
     `heard` is whether they log to our own standard error, and not into files.
     """
@@ -117,10 +117,12 @@ def services(
         )
         for number in range(1, workers + 1)
     ]
-    carries = "carries interactions into the log"
-    command = [sys.executable, "-m", "gateway.drain"]
-    drain = Service("drain", command, carries, logs_to_stderr=heard)
-    return [*made, drain]
+    beside = {"drain": "carries interactions into the log", "watch": "watches what is on trial"}
+    others = [
+        Service(name, [sys.executable, "-m", f"gateway.{name}"], does, logs_to_stderr=heard)
+        for name, does in beside.items()
+    ]
+    return [*made, *others]
 
 
 def _tell(address: str, as_json: bool, stopped: threading.Event) -> None:

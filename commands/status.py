@@ -34,7 +34,7 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def _row(capability: Capability, ledger: Ledger, now: datetime) -> dict[str, Any]:
-    release = ledger.releases.newest(capability.name)
+    release = ledger.releases.serving(capability.name)
     judged = ledger.verdicts.list(capability.name, VerdictKind.QUALITY, LOOKED_AT)
     alarms = ledger.verdicts.list(capability.name, VerdictKind.ALARM, LOOKED_AT)
     return {

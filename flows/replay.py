@@ -176,7 +176,7 @@ def _account(past: Past, window: int, verdicts: tuple[Verdict, ...]) -> Step:
     first = stores.ledger.versions.all(capability.name)[0]
     never = score(capability, first, rows.features, stores).values
     truth, kind = rows.label.to_numpy(), capability.task
-    release = stores.ledger.releases.newest(capability.name)
+    release = stores.ledger.releases.serving(capability.name)
     assert release is not None
     return Step(
         window=window,

@@ -18,11 +18,13 @@ from gateway.exchange import Failure, FailureKind, Question, Said, Trace
 from gateway.journal import Capture
 from gateway.route import Plan, Step
 from opslayer.guards.looked import Blocked
+from opslayer.judgement.assignment import Assigned
 from opslayer.records import Attempt, Interaction, Start, Status, Usage
 from opslayer.stores.journal import Entry
 
 if TYPE_CHECKING:
     from gateway.guarding import Guarding
+    from gateway.shadow import Shadows
 
 log = logging.getLogger("opslayer.gateway")
 
@@ -66,6 +68,8 @@ class Trail:
     question: Question
     plan: Plan
     guarding: Guarding
+    assigned: Assigned | None = None
+    """What the release picked for the caller."""
     begun: float = field(default_factory=perf_counter)
     attempts: list[Attempt] = field(default_factory=list)
     step: Step | None = None
@@ -119,6 +123,8 @@ class Trail:
             output=output,
             variant=self.variant,
             release=self.release,
+            assigned=self.assigned.variant.name if self.assigned else "",
+            arms=self.assigned.arms if self.assigned else {},
             guards=tuple(self.guarding.lines),
             latency_ms=round((perf_counter() - self.begun) * 1000, 3),
             cost=question.cost,
@@ -152,6 +158,7 @@ class Answering:
     capture: Capture
     watch: Callable[[Interaction, Trace], None]
     """Told of every interaction once it is durable, for metrics, traces and the log."""
+    shadows: Shadows
 
     async def answer(self, question: Question, plan: Plan, guarding: Guarding) -> Answered:
         """The first answer that can be used, durable.
@@ -159,9 +166,9 @@ class Answering:
         Raises HttpError where nothing can answer or the call is refused (kept all the same), and
         the capture's own error where it can't be kept.
         """
-        trail = Trail(question, plan, guarding)
+        trail = Trail(question, plan, guarding, plan.assign(question))
         try:
-            for step in plan.steps(question):
+            for step in plan.steps(trail.assigned):
                 trail.step = step
                 try:
                     said = await step.answerer.say(question)
@@ -186,10 +193,10 @@ class Answering:
     ) -> None:
         """As `answer`, piece by piece; a variant that fails before its first piece is fallen
         back from, one that breaks later ends the stream with an error event."""
-        trail = Trail(question, plan, guarding)
+        trail = Trail(question, plan, guarding, plan.assign(question))
         flow = Flow(self, trail, listener)
         try:
-            for step in plan.steps(question):
+            for step in plan.steps(trail.assigned):
                 trail.step = step
                 try:
                     return await flow.run(step.answerer.stream(question))
@@ -212,9 +219,16 @@ class Answering:
         await self.capture.write(entry_of(interaction))
         self.watch(interaction, trail.question.trace)
 
+    def copy(self, trail: Trail) -> None:
+        """Let the release's shadow answer a copy, if it has one and there is room."""
+        step = trail.plan.shadow
+        if step is not None and self.shadows.wants():
+            later(self.shadows.copy(trail.question, step, trail.release, trail.guarding))
+
     async def _keep(self, trail: Trail, said: Said) -> Answered:
         interaction = trail.interaction(Status.ANSWERED, said.output, said.usage)
         await self.keep(trail, interaction)
+        self.copy(trail)
         return Answered(interaction, said.finish, trail.guarding.restored(said.output))
 
     async def _withheld(self, trail: Trail, usage: Usage) -> Answered:
@@ -325,6 +339,7 @@ class Flow:
         interaction = self.trail.interaction(Status.ANSWERED, output, said.usage)
         await self.answering.keep(self.trail, interaction)
         await self.listener.end(Answered(interaction, said.finish, output))
+        self.answering.copy(self.trail)
 
     async def _withhold(self, said: Said | None) -> None:
         await self._begin()

@@ -31,6 +31,7 @@ from gateway.protocols.openai import Chat, Images
 from gateway.route import Plan
 from gateway.routes import Needs, Route, Routes, Shape
 from gateway.serving import Board, Serving
+from gateway.shadow import Shadows
 from gateway.spending import worst_cost
 from gateway.table import table
 from gateway.tracing import Tracing
@@ -75,7 +76,8 @@ class Gateway:
         self.stores, self.board, self.metrics = parts.stores, parts.board, parts.metrics
         self.access, self.admission, self.once = parts.access, parts.admission, parts.once
         self.ids = Ids(parts.secret)
-        self.answering = Answering(parts.capture, self._note)
+        shadows = Shadows(parts.capture, lambda: self.admission.under_way, self.metrics.shadow)
+        self.answering = Answering(parts.capture, self._note, shadows)
         self.routes = Routes(table(self))
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ Everything here runs in the board's thread and may wait for a disk, a database o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from opslayer.capability import Capability, Fallback, GuardName, Kind
 from opslayer.errors import NotFound, OpslayerError, StoreError
 from opslayer.guards.looked import TextGuard
 from opslayer.guards.panel import Panel
+from opslayer.judgement.assignment import every_variant
 from opslayer.records import Release, Variant, Version
 from opslayer.stores import Stores
 from opslayer.stores.shelf import Shelf
@@ -102,22 +103,22 @@ class Builder:
 
     def _from_ledger(self, capability: Capability) -> Remembered:
         ledger = self.stores.ledger
-        newest = ledger.releases.newest(capability.name)
+        newest = ledger.releases.serving(capability.name)
         if newest is None:
             return Remembered()
         cached = self.last_known.load(capability.name)
         if cached.newest == newest:
             return cached
         previous = self._previous(capability, newest)
-        variants = [*newest.variants, *(previous.variants if previous else ())]
-        numbers = {one.model_version for one in variants if one.model_version is not None}
+        numbers = newest.model_versions | (previous.model_versions if previous else set())
         versions = tuple(ledger.versions.get(capability.name, number) for number in sorted(numbers))
         return Remembered(newest=newest, previous=previous, versions=versions)
 
     def _previous(self, capability: Capability, newest: Release) -> Release | None:
         """The release before, which had another champion."""
-        earlier = reversed(self.stores.ledger.releases.all(capability.name)[:-1])
-        return next((one for one in earlier if one.champion.name != newest.champion.name), None)
+        earlier = reversed(self.stores.ledger.releases.all(capability.name))
+        before = (one for one in earlier if one.number < newest.number)
+        return next((one for one in before if one.champion.name != newest.champion.name), None)
 
     def _serving(
         self,
@@ -128,23 +129,30 @@ class Builder:
         from gateway.serving import Serving
 
         reasons: list[str] = []
-        variants = tuple(self._steps(capability, known, known.newest, reasons))
+        named = every_variant(known.newest) if known.newest else []
+        variants = {one.name: one for one in self._steps(capability, known, named, reasons)}
         fallbacks = tuple(self._fallbacks(capability, known))
         if known.newest is None:
             reasons.append(f"nothing was released yet: opslayer run train_model {capability.name}")
-        plan = Plan(known.newest, variants, fallbacks)
+        plan = Plan(known.newest, variants, fallbacks, self._shadow(capability, known))
         panel = Panel.of(capability, guards)
         return Serving(capability, plan, panel, "; ".join(reasons))
 
     def _steps(
-        self, capability: Capability, known: Remembered, release: Release | None, why: list[str]
+        self, capability: Capability, known: Remembered, named: Iterable[Variant], why: list[str]
     ) -> Iterator[Step]:
-        for variant in release.variants if release else ():
+        for variant in named:
             try:
                 answerer = self._answerer(capability, variant, known.versions)
                 yield Step(variant.name, answerer, variant.pool is not None)
             except OpslayerError as error:
                 why.append(f"{variant.name}: {error}")
+
+    def _shadow(self, capability: Capability, known: Remembered) -> Step | None:
+        """What answers copies; where it can't be had, nobody waits for it."""
+        shadow = known.newest.shadow if known.newest else None
+        steps = self._steps(capability, known, [shadow] if shadow else [], [])
+        return next(steps, None)
 
     def _fallbacks(self, capability: Capability, known: Remembered) -> Iterator[Step]:
         for step in capability.fallback:
@@ -155,7 +163,7 @@ class Builder:
                 yield Step(step.pool, self._pool(capability, variant), pool=True)
             elif known.previous is not None:
                 # What stands in may be missing without the champion being any less ready.
-                yield from self._steps(capability, known, known.previous, [])
+                yield from self._steps(capability, known, [known.previous.champion], [])
 
     def _answerer(
         self, capability: Capability, variant: Variant, versions: Sequence[Version]

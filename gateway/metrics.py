@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from opslayer.records import Feedback, Interaction
+from opslayer.records import Feedback, Interaction, Shadow
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that the library reads when it is imported."""
@@ -66,6 +66,15 @@ class Metrics:
             "What guards found.",
             ["capability", "guard", "action"],
             **own,
+        )
+        self.shadows = Counter(
+            "opslayer_shadow_copies",
+            "Copies for a variant nobody is answered by: kept, or left_out.",
+            ["outcome"],
+            **own,
+        )
+        self.shadow_cost = Counter(
+            "opslayer_shadow_cost", "Money spent on copies, in no other sum.", ["capability"], **own
         )
         self.feedbacks = Counter("opslayer_feedback", "Feedback taken.", ["kind"], **own)
         self.refusals = Counter(
@@ -122,6 +131,12 @@ class Metrics:
         """Count feedback."""
         for one in records:
             self.feedbacks.labels(one.kind.value).inc()
+
+    def shadow(self, kept: Shadow | None) -> None:
+        """Count a copy; None for one that was left out."""
+        self.shadows.labels("left_out" if kept is None else "kept").inc()
+        if kept is not None:
+            self.shadow_cost.labels(kept.capability).inc(kept.cost)
 
     def refused(self, code: str, status: int) -> None:
         """Count a call that got an error."""

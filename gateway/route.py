@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.exchange import Answerer, Failure, FailureKind, Question, Said
-from opslayer.judgement.assignment import arm, bucket
+from opslayer.judgement.assignment import Assigned, Who, assign
 from opslayer.records import Release
 
 
@@ -42,40 +43,64 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What answers for a release: its variants, then what stands in for them."""
+    """What answers for a release: whatever it may pick for a caller, then what stands in."""
 
     release: Release | None
-    variants: tuple[Step, ...]
-    """In the release's order."""
+    variants: Mapping[str, Step]
+    """By name, everything that the release may pick."""
     fallbacks: tuple[Step, ...]
+    shadow: Step | None = None
+    """What answers copies, off the caller's path."""
 
     @property
     def waits(self) -> bool:
         """Whether an answer may come from elsewhere, and so take long and cost money."""
-        return any(step.pool for step in (*self.variants, *self.fallbacks))
+        return any(step.pool for step in (*self.variants.values(), *self.fallbacks))
 
     def once(self) -> Plan:
         """The plan for a call whose first try was cut off: asking a pool again could pay twice."""
         return replace(
             self,
-            variants=tuple(one if not one.pool else one.unasked() for one in self.variants),
+            variants={
+                name: one if not one.pool else one.unasked() for name, one in self.variants.items()
+            },
             fallbacks=tuple(one for one in self.fallbacks if not one.pool),
+            shadow=None,
         )
 
-    def steps(self, question: Question) -> Iterator[Step]:
-        """The variant that is the subject's, then the fallbacks; none twice.
+    def assign(self, question: Question) -> Assigned | None:
+        """What the release picks for a caller; None before the first release.
 
         A caller without a subject falls to an arm by the interaction's id, which is random.
         """
+        if self.release is None:
+            return None
+        who = Who(
+            unit=question.subject or question.id,
+            at=question.at,
+            tenant=question.caller.tenant,
+            segment=_segment(question) if self.release.rules else {},
+            named=question.subject is not None,
+        )
+        return assign(self.release, who)
+
+    def steps(self, assigned: Assigned | None) -> Iterator[Step]:
+        """The variant that is the caller's, the champion, then the fallbacks; none twice."""
         seen: set[str] = set()
-        for step in (*self._own(question), *self.fallbacks):
+        for step in (*self._own(assigned), *self.fallbacks):
             if step.name not in seen:
                 seen.add(step.name)
                 yield step
 
-    def _own(self, question: Question) -> tuple[Step, ...]:
-        if len(self.variants) < 2 or self.release is None:
-            return self.variants
-        point = bucket(question.capability.name, question.subject or question.id)
-        weights = [variant.weight for variant in self.release.variants]
-        return (self.variants[arm(point, weights)],)
+    def _own(self, assigned: Assigned | None) -> Iterator[Step]:
+        if assigned is None or self.release is None:
+            return
+        for name in (assigned.variant.name, self.release.champion.name):
+            if name in self.variants:
+                yield self.variants[name]
+
+
+def _segment(question: Question) -> Mapping[str, Any]:
+    """What rules tell segments apart by: input columns, and what a chat's caller said beside."""
+    metadata = question.options.get("metadata")
+    return {**question.input, **(metadata if isinstance(metadata, dict) else {})}

@@ -344,7 +344,16 @@ class ReleaseRules(Section):
     """How a new version is brought to users."""
 
     canary: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the subjects that try it first; 0 or 1 for no trial."""
     max_harm: Share = 0.05
+    """Bad answers more in a hundred, as a share, from which a trial ends; and it has passed once
+    that many more are excluded."""
+    steps: tuple[Share, ...] = (0.25, 0.5)
+    """Shares to which a trial is widened, one after the other; then it is the champion."""
+    step: PositiveDuration = timedelta(hours=1)
+    """How long each step lasts at least."""
+    patience: PositiveDuration = timedelta(days=1)
+    """After how long a step ends in which no harm was seen, although it could not be excluded."""
 
 
 class GuardName(StrEnum):

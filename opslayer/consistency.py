@@ -135,6 +135,15 @@ def _slices_are_inputs(capability: Capability) -> list[Finding]:
     ]
 
 
+def _a_trial_widens(capability: Capability) -> list[Finding]:
+    rules = capability.release
+    shares = [rules.canary, *rules.steps]
+    if not 0 < rules.canary < 1 or shares == sorted(set(shares)):
+        return []
+    said = ", ".join(f"{share:g}" for share in rules.steps)
+    return [Finding(("release", "steps"), f"are {said}; let them rise from canary on")]
+
+
 def _rules_fit_inputs(capability: Capability) -> list[Finding]:
     return [
         Finding(("labels", "rules", index, "when"), wrong)
@@ -255,6 +264,7 @@ CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _fallback_pools_exist,
     _metric_fits_kind,
     _slices_are_inputs,
+    _a_trial_widens,
     _rules_fit_inputs,
     _patterns_compile,
     _answers_fit_kind,

@@ -107,7 +107,13 @@ class Interaction(Record):
     input: dict[str, Any]
     output: dict[str, Any]
     variant: str
+    """Who answered, or was asked last."""
     release: int
+    assigned: str = ""
+    """The variant that was the caller's by rule, share and experiment; another one answered where
+    it could not. Empty where a guard refused the input before anybody was to be asked."""
+    arms: dict[str, str] = Field(default_factory=dict)
+    """By experiment, the arm that the subject was in: its exposure."""
     guards: tuple[str, ...] = ()
     """One line for each guard that found something: `pii:input:masked:email=2`."""
     latency_ms: float = 0.0
@@ -135,6 +141,36 @@ class Start(Record):
     input: dict[str, Any]
     variant: str
     release: int
+    tenant: str = ""
+
+
+class Exposure(Record):
+    """That a subject was told its arm of a user flow, apart from any answer."""
+
+    id: str
+    """Derived from what it says, so that the same exposure is kept once for each release."""
+    capability: str
+    subject: str
+    event_time: Time
+    arms: dict[str, str]
+    release: int
+    tenant: str = ""
+
+
+class Shadow(Record):
+    """What a variant would have answered, off the caller's path; never shown, its cost apart."""
+
+    id: str
+    """That of the interaction whose copy was answered."""
+    capability: str
+    event_time: Time
+    variant: str
+    release: int
+    output: dict[str, Any]
+    outcome: str = "ok"
+    """`ok`, or the kind of failure."""
+    latency_ms: float = 0.0
+    cost: float = 0.0
     tenant: str = ""
 
 
@@ -203,13 +239,66 @@ class Variant(Record):
     weight: Annotated[float, Field(ge=0)] = 1.0
 
 
+class Rule(Record):
+    """Whom a variant is for, whatever the shares say: every test that is given has to hold."""
+
+    variant: str
+    """The name of one of the release's variants."""
+    tenants: tuple[str, ...] = ()
+    segment: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    """By input column or `metadata` name, the values that belong to it."""
+    since: Time | None = None
+    until: Time | None = None
+    """First moment at which it no longer holds."""
+
+
+class Canary(Record):
+    """A variant on trial with a share of the subjects, beside everything else of a release."""
+
+    variant: Variant
+    share: Annotated[float, Field(gt=0, lt=1)]
+    salt: str
+    """Equal while the share is widened, so that who has it keeps it; of its own, so that one trial
+    after another does not fall to the same subjects."""
+
+
+class Arm(Record):
+    """One of what an experiment compares: what it sets; all else is as without it."""
+
+    name: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    model_version: int | None = None
+    pool: str | None = None
+    prompt: str | None = None
+    prompt_version: int | None = None
+    flow: Value | dict[str, Any] = None
+    """What an application that asks for the flag is told."""
+
+
+class Experiment(Record):
+    """A comparison of arms among a release's subjects; the first arm is the control."""
+
+    name: str
+    arms: Annotated[tuple[Arm, ...], Field(min_length=2)]
+    since: Time
+    by: str
+
+    def salt(self, capability: str) -> str:
+        """Of its own, so that it is independent of releases and other experiments."""
+        return f"{capability}/{self.name}/{self.since:%Y%m%dT%H%M%S%f}"
+
+
 class Release(Record):
-    """What serves a capability from `at` on. Number N+1 names N as its parent; 0 is "nothing"."""
+    """What serves a capability from a moment on. Number N+1 names N as its parent; 0 is "nothing".
+
+    Of two releases that have started, the one with the greater number serves.
+    """
 
     capability: str
     number: Annotated[int, Field(ge=1)]
     parent: Annotated[int, Field(ge=0)]
     at: Time
+    """When it was decided."""
     by: str
     """`loop`, or the name of the person who decided."""
     reason: str
@@ -218,11 +307,34 @@ class Release(Record):
     """A cause leads to one release at most."""
     evidence: tuple[str, ...] = ()
     """Ids of the verdicts it rests on."""
+    starts: Time | None = None
+    """From when it serves, by the wall clock; without it, at once."""
+    rules: tuple[Rule, ...] = ()
+    """The first one that holds picks the variant; the shares are for everybody else."""
+    canary: Canary | None = None
+    """What is on trial beside them."""
+    shadow: Variant | None = None
+    """Answers copies of the calls, which nobody gets to see."""
+    experiments: tuple[Experiment, ...] = ()
+    flows: dict[str, Any] = Field(default_factory=dict)
+    """By flag, what is told since an experiment over it was decided."""
 
     @property
     def champion(self) -> Variant:
         """The variant with the most weight; the first of equals."""
         return max(self.variants, key=lambda variant: variant.weight)
+
+    def variant(self, name: str) -> Variant | None:
+        """The variant of this name; None where the release has none."""
+        return next((one for one in self.variants if one.name == name), None)
+
+    @property
+    def model_versions(self) -> set[int]:
+        """Every model version that somebody may be answered by, the shadow's too."""
+        arms = [arm.model_version for one in self.experiments for arm in one.arms]
+        beside = [self.shadow, self.canary.variant if self.canary else None]
+        named = [one.model_version for one in (*self.variants, *beside) if one]
+        return {number for number in (*named, *arms) if number is not None}
 
 
 class Recipe(StrEnum):
@@ -290,6 +402,9 @@ class VerdictKind(StrEnum):
     POLICY = "policy"
     GATE = "gate"
     PROMOTION = "promotion"
+    CANARY = "canary"
+    EXPERIMENT = "experiment"
+    SHADOW = "shadow"
 
 
 class Verdict(Record):

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 5, tzinfo=UTC)
 
 
+def utc(moment: datetime) -> datetime:
+    """A moment in UTC; one that names no zone is meant so."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 def window_index(moment: datetime, width: timedelta) -> int:
     """The number of the window that holds a moment."""
     return (moment - EPOCH) // width

@@ -79,6 +79,7 @@ def test_a_promotion_is_a_release_a_verdict_and_an_alias(stores: Stores) -> None
         "parent": 1,
         "version": 2,
         "replaced_version": 1,
+        "canary": None,
         "evidence": [],
     }
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
+from itertools import product
+from typing import Any
+
+from opslayer.records import Arm, Experiment, Release, Rule, Variant
 
 
 def bucket(salt: str, unit: str) -> float:
@@ -34,3 +40,124 @@ def arm(point: float, weights: Sequence[float]) -> int:
         if point < passed:
             return index
     return last  # rounding may leave the last stretch a hair short of 1
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """For whom an answer is, and when."""
+
+    unit: str
+    """The subject's keyed hash; the call's id, which is random, where none was named."""
+    at: datetime
+    tenant: str = ""
+    segment: Mapping[str, Any] = field(default_factory=dict)
+    """Values by which rules tell segments apart."""
+    named: bool = True
+    """Whether `unit` is a subject. Experiments are for those alone: a person who is dealt out anew
+    at each call is in no arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What a caller gets, and why."""
+
+    variant: Variant
+    arms: dict[str, str]
+    """By experiment, the arm's name."""
+    why: str
+    """One sentence for a person."""
+
+
+def assign(release: Release, who: Who) -> Assigned:
+    """What a release has for a caller: by the first rule that holds, else the canary by its share,
+    else by the variants' shares; then what each experiment sets. Who falls under a rule or the
+    canary is in no experiment, since there the arms would not decide what is answered."""
+    rule = next((one for one in release.rules if holds(one, who)), None)
+    if rule is not None and (named := release.variant(rule.variant)) is not None:
+        return Assigned(named, {}, f"a rule for {told(rule)} picks {named.name}")
+    if (canary := release.canary) is not None and bucket(canary.salt, who.unit) < canary.share:
+        name, share = canary.variant.name, canary.share
+        return Assigned(canary.variant, {}, f"{_whose(who)} is in the {share:.1%} that try {name}")
+    base, why = _by_share(release, who)
+    if not release.experiments or not who.named:
+        return Assigned(base, {}, why)
+    arms = [_arm(release, one, who) for one in release.experiments]
+    names = {one.name: its.name for one, its in zip(release.experiments, arms, strict=True)}
+    for name, its in names.items():
+        why += f"; in experiment {name} its arm is {its}"
+    return Assigned(composed(base, arms), names, why)
+
+
+def holds(rule: Rule, who: Who) -> bool:
+    """Whether every test of a rule that is given holds."""
+    return (
+        (not rule.tenants or who.tenant in rule.tenants)
+        and (rule.since is None or rule.since <= who.at)
+        and (rule.until is None or who.at < rule.until)
+        and all(who.segment.get(name) in values for name, values in rule.segment.items())
+    )
+
+
+def told(rule: Rule) -> str:
+    """A rule in words."""
+    parts = [f"tenant {' or '.join(rule.tenants)}"] if rule.tenants else []
+    parts += [f"{name} = {' or '.join(map(str, values))}" for name, values in rule.segment.items()]
+    parts += [f"from {rule.since:%Y-%m-%d %H:%M} UTC"] if rule.since else []
+    parts += [f"until {rule.until:%Y-%m-%d %H:%M} UTC"] if rule.until else []
+    return ", ".join(parts) or "everybody"
+
+
+def _by_share(release: Release, who: Who) -> tuple[Variant, str]:
+    if len(release.variants) == 1:
+        only = release.variants[0]
+        return only, f"{only.name} is the champion of release {release.number}"
+    point = bucket(release.capability, who.unit)
+    chosen = release.variants[arm(point, [one.weight for one in release.variants])]
+    share = chosen.weight / sum(one.weight for one in release.variants)
+    return chosen, f"{_whose(who)} lies at {point:.4f}, in the {share:.1%} of {chosen.name}"
+
+
+def _whose(who: Who) -> str:
+    return "the subject" if who.named else "the call, which names no subject,"
+
+
+def _arm(release: Release, experiment: Experiment, who: Who) -> Arm:
+    point = bucket(experiment.salt(release.capability), who.unit)
+    return experiment.arms[arm(point, [one.weight for one in experiment.arms])]
+
+
+def composed(base: Variant, arms: Sequence[Arm]) -> Variant:
+    """A variant with what arms set of it. A prompt is for pools: a model of our own has none."""
+    for one in arms:
+        if one.model_version is not None:
+            base = Variant(name=f"model-{one.model_version}", model_version=one.model_version)
+        if one.pool is not None:
+            base = Variant(
+                name=one.pool,
+                pool=one.pool,
+                prompt=base.prompt,
+                prompt_version=base.prompt_version,
+            )
+        if one.prompt is not None and base.pool is not None:
+            base = base.model_copy(
+                update={"prompt": one.prompt, "prompt_version": one.prompt_version}
+            )
+    return base.model_copy(update={"name": name_of(base)}) if arms else base
+
+
+def every_variant(release: Release) -> list[Variant]:
+    """Whatever `assign` may pick for somebody, each once."""
+    arms = product(*(one.arms for one in release.experiments))
+    picked = [composed(base, some) for some in arms for base in release.variants]
+    on_trial = [release.canary.variant] if release.canary else []
+    return list({one.name: one for one in (*release.variants, *picked, *on_trial)}.values())
+
+
+def name_of(variant: Variant) -> str:
+    """What a variant is called: of its model version, or of its pool and its prompt's version."""
+    if variant.model_version is not None:
+        return f"model-{variant.model_version}"
+    if variant.pool is None:
+        return variant.name
+    prompt = f"-{variant.prompt}-{variant.prompt_version}" if variant.prompt else ""
+    return f"{variant.pool}{prompt}"

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from opslayer.capability import Capability, ColumnType, Kind
-from opslayer.records import Feedback, FeedbackKind, Interaction, Start, Status, TagSource
+from opslayer.records import Feedback, FeedbackKind, Interaction, Status, TagSource
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
@@ -120,7 +120,7 @@ class _Taken:
             raise EntryError(
                 f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
             ) from error
-        if isinstance(record, Start) or not self._is_wanted(record):
+        if not isinstance(record, Interaction | Feedback) or not self._is_wanted(record):
             self.remarks += 1  # of a start, its interaction tells how it ended
         elif isinstance(record, Interaction):
             _check_json(self.capability, record)

@@ -27,7 +27,7 @@ def answer(
     `asked` has a `row_id`, an `event_time` and every input column. A row id that was answered
     before keeps its first answer in the log. Raises NotFound before the first release.
     """
-    release = stores.ledger.releases.newest(capability.name)
+    release = stores.ledger.releases.serving(capability.name)
     version = champion(capability, stores)
     if release is None or version is None:
         raise NotFound(f"{capability.name} has no release: opslayer run train_model NAME")

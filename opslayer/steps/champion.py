@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def champion(capability: Capability, stores: Stores) -> Version | None:
-    """The newest release's champion; None before the first release or for a constant rule."""
-    release = stores.ledger.releases.newest(capability.name)
+    """The serving release's champion; None before the first one or for a constant rule."""
+    release = stores.ledger.releases.serving(capability.name)
     if release is None or release.champion.model_version is None:
         return None
     return stores.ledger.versions.get(capability.name, release.champion.model_version)

@@ -14,9 +14,10 @@ import numpy as np
 
 from opslayer.capability import Capability
 from opslayer.records import Cause, CauseKind, Verdict, VerdictKind, verdict_id
+from opslayer.steps.canary import bring, failed_versions
 from opslayer.steps.memory import Memory, decided_windows, recall
 from opslayer.steps.observe import Observed, Span, observe
-from opslayer.steps.promote import Promotion, promote
+from opslayer.steps.promote import Promotion
 from opslayer.stores import Stores
 from opslayer.windows import window_bounds, window_index, window_indices
 
@@ -120,7 +121,8 @@ def _losses(
 
 
 def _act(occasion: Occasion, decision: Decision) -> Cause | None:
-    if decision.serve is not None:
+    failed = failed_versions(occasion.capability, occasion.stores)
+    if decision.serve is not None and decision.serve not in failed:
         _serve(occasion, decision.serve, decision)
     if not decision.train:
         return None
@@ -154,7 +156,7 @@ def _serve(occasion: Occasion, version: int, decision: Decision) -> None:
         evidence=(verdict_id(name, VerdictKind.POLICY, occasion.about),),
         at=occasion.as_of,
     )
-    promote(occasion.capability, version, stores, move)
+    bring(occasion.capability, version, stores, move)
 
 
 def _record(occasion: Occasion, memory: Memory, decision: Decision) -> Verdict | None:

@@ -169,7 +169,7 @@ def _about(window: int) -> str:
 
 def monitor(capability: Capability, stores: Stores, as_of: datetime) -> list[Verdict]:
     """Judge every window that is due; returns the new verdicts, oldest window first."""
-    release, version = stores.ledger.releases.newest(capability.name), champion(capability, stores)
+    release, version = stores.ledger.releases.serving(capability.name), champion(capability, stores)
     if release is None or version is None:
         return []
     watch = Watch(capability, stores, as_of, release, version)

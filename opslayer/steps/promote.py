@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from opslayer.capability import Capability
 from opslayer.errors import Refused, StoreError
@@ -23,6 +25,8 @@ class Promotion:
     evidence: tuple[str, ...]
     """Ids of the verdicts it rests on."""
     at: datetime
+    starts: datetime | None = None
+    """From when it serves; at once without it. A later decision takes its place all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +45,63 @@ def promote(
 ) -> Release:
     """Make a registered version, or another variant, champion, and MLflow's alias with it.
 
-    Asking again for the same cause, or as the same person with the same words, returns the release
-    that came of it, so that whatever was killed may be repeated. Raises StaleParent where another
-    release came first, NotFound for an unknown version, Refused for a version that is champion
-    already or a decision without a name or a reason.
+    It ends a canary and leaves rules, experiments and flows as they are. Asking again for the same
+    cause, or as the same person with the same words, returns the release that came of it, so that
+    whatever was killed may be repeated. Raises StaleParent where another release came first,
+    NotFound for an unknown version, Refused for a version that is champion already or a decision
+    without a name or a reason.
     """
-    _need_words(decision.by, decision.reason)
     variant = what if isinstance(what, Variant) else model_variant(what)
     if variant.model_version is not None:
         stores.ledger.versions.get(capability.name, variant.model_version)
     newest = stores.ledger.releases.newest(capability.name)
-    made = _release(capability, variant, decision)
+    update = {"variants": _with_champion(newest, variant), "canary": None}
+    return publish(capability, stores, decision, Change("promote", update))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a decision makes other in the newest release."""
+
+    outcome: str
+    """Of the verdict that says so."""
+    update: Mapping[str, Any]
+    """Fields of the release."""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    """What the verdict holds beside."""
+
+
+def publish(capability: Capability, stores: Stores, decision: Promotion, change: Change) -> Release:
+    """Make a release that is the newest one with a change, and let MLflow's alias follow.
+
+    Raises what `promote` raises, and Refused where the change changes nothing.
+    """
+    _need_words(decision.by, decision.reason)
+    newest = stores.ledger.releases.newest(capability.name)
+    made = _release(capability, newest, decision, change)
     release = _earlier(made, newest, stores)
-    if release is None and newest is not None and newest.champion == made.champion:
+    if release is None and newest is not None and serves(newest) == serves(made):
         follow(capability, stores)  # a killed promotion is mended by whoever asks again
-        raise _champion_already(newest)
+        raise _already(newest)
     if release is None:
-        release = stores.ledger.releases.publish(made, _verdict(made, newest, "promote"))
+        verdict = _verdict(made, newest, change.outcome)
+        verdict = verdict.model_copy(update={"numbers": {**verdict.numbers, **change.numbers}})
+        release = stores.ledger.releases.publish(made, verdict)
     follow(capability, stores)
     return release
 
 
+def serves(release: Release) -> dict[str, Any]:
+    """All of a release that decides who gets what: two that are equal in it serve alike."""
+    return {name: getattr(release, name) for name in SERVES}
+
+
+SERVES = ("variants", "rules", "canary", "shadow", "experiments", "flows", "starts")
+
+
 def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Release:
-    """Serve again what an earlier release served, as a new release.
+    """Serve again what an earlier release served, as a new release; its canary, shadow and
+    experiments do not come back.
 
     Asking again as the same person with the same words returns the release that came of it: a
     repeated request never goes back twice. Raises NotFound for an unknown release, StaleParent
@@ -83,16 +121,16 @@ def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Rele
 
 
 def follow(capability: Capability, stores: Stores) -> Release | None:
-    """Set MLflow's alias to the newest release's champion wherever it differs.
+    """Set MLflow's alias to the champion of what serves wherever it differs.
 
     The ledger decides and the alias, which has no compare-and-set, follows: it is read again after
     each write, so that of several followers the last one leaves what the ledger says. Returns the
     release it followed; None where nothing was released yet.
     """
-    release = stores.ledger.releases.newest(capability.name)
+    release = stores.ledger.releases.serving(capability.name)
     while release is not None:
         _set_alias(capability, release, stores)
-        now = stores.ledger.releases.newest(capability.name)
+        now = stores.ledger.releases.serving(capability.name)
         if now == release:
             break
         release = now
@@ -124,12 +162,12 @@ def _earlier(made: Release, newest: Release | None, stores: Stores) -> Release |
     """The release that an earlier, equal request led to."""
     if made.cause is not None:
         return stores.ledger.releases.for_cause(made.capability, made.cause)
-    asked = ("by", "reason", "variants", "cause")
+    asked = ("by", "reason", "cause", *SERVES)
     same = newest and all(getattr(newest, name) == getattr(made, name) for name in asked)
     return newest if same else None
 
 
-def _champion_already(newest: Release) -> Refused:
+def _already(newest: Release) -> Refused:
     return Refused(
         f"{newest.capability}: {newest.champion.name} is the champion already, since release "
         f"{newest.number} by {newest.by} at {newest.at:%Y-%m-%d %H:%M} UTC"
@@ -142,7 +180,18 @@ def model_variant(version: Version | int) -> Variant:
     return Variant(name=f"model-{number}", model_version=number)
 
 
-def _release(capability: Capability, variant: Variant, decision: Promotion) -> Release:
+def _with_champion(newest: Release | None, champion: Variant) -> tuple[Variant, ...]:
+    """A champion alone, and beside it what rules pick for some."""
+    picked = {rule.variant for rule in newest.rules} if newest else set()
+    others = [one for one in newest.variants if one.name in picked] if newest else []
+    kept = [one.model_copy(update={"weight": 0.0}) for one in others if one.name != champion.name]
+    return (champion, *kept)
+
+
+def _release(
+    capability: Capability, newest: Release | None, decision: Promotion, change: Change
+) -> Release:
+    kept = serves(newest) if newest else {}
     return Release(
         capability=capability.name,
         number=decision.parent + 1,
@@ -150,9 +199,9 @@ def _release(capability: Capability, variant: Variant, decision: Promotion) -> R
         at=decision.at,
         by=decision.by.strip(),
         reason=decision.reason.strip(),
-        variants=(variant,),
         cause=decision.cause,
         evidence=decision.evidence,
+        **{**kept, **change.update, "starts": decision.starts},
     )
 
 
@@ -170,7 +219,7 @@ def _target(capability: Capability, stores: Stores, newest: Release, to: int | N
     if number == 0 and to is None:
         raise Refused(f"{capability.name} has nothing to go back to: there is only release 1")
     target = stores.ledger.releases.get(capability.name, number)
-    if target.variants == newest.variants:
+    if serves(newest) == serves(newest) | _again(target):
         raise Refused(
             f"{capability.name}: release {newest.number} serves what release {number} served: "
             "name another one (`opslayer release list` shows them)"
@@ -186,8 +235,20 @@ def _return(newest: Release, target: Release, decision: Rollback) -> Release:
         at=decision.at,
         by=decision.by.strip(),
         reason=_words(target.number, decision),
-        variants=target.variants,
+        **_again(target),
     )
+
+
+def _again(target: Release) -> dict[str, Any]:
+    """What of an earlier release serves again: everything that had been decided by then."""
+    return {
+        "variants": target.variants,
+        "rules": target.rules,
+        "canary": None,
+        "shadow": None,
+        "experiments": (),
+        "flows": target.flows,
+    }
 
 
 def _words(to: int | None, decision: Rollback) -> str:
@@ -207,6 +268,7 @@ def _verdict(release: Release, newest: Release | None, outcome: str) -> Verdict:
             "parent": release.parent,
             "version": release.champion.model_version,
             "replaced_version": newest.champion.model_version if newest else None,
+            "canary": release.canary.variant.name if release.canary else None,
             "evidence": release.evidence,
         },
         cause=release.cause,

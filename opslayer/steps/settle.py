@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from opslayer.capability import Capability, Kind
 from opslayer.errors import StaleParent
 from opslayer.records import Cause, Release, Verdict, VerdictKind, Version
+from opslayer.steps.canary import bring
 from opslayer.steps.champion import member
 from opslayer.steps.memory import Memory, recall
-from opslayer.steps.promote import Promotion, promote
+from opslayer.steps.promote import Promotion
 from opslayer.stores import Stores
 from opslayer.windows import window_index
 
@@ -43,9 +44,14 @@ def settle(
     against; whatever happens, the policy learns of the new models."""
     winner = best(capability, judged)
     settled = _release(capability, cause, winner, stores) if winner else _kept(judged)
-    served = winner.version.version if winner and settled.release else None
+    served = winner.version.version if winner and _is_champion(winner, settled) else None
     _remember(capability, cause, judged, stores, served)
     return settled
+
+
+def _is_champion(winner: Judged, settled: Settled) -> bool:
+    release = settled.release
+    return release is not None and release.champion.model_version == winner.version.version
 
 
 def best(capability: Capability, judged: Sequence[Judged]) -> Judged | None:
@@ -63,7 +69,7 @@ def _kept(judged: Sequence[Judged]) -> Settled:
 
 def _release(capability: Capability, cause: Cause, winner: Judged, stores: Stores) -> Settled:
     promotion = Promotion(
-        parent=winner.verdict.numbers["parent"],
+        parent=_parent(capability, winner, stores),
         by=cause.by,
         reason=f"{cause.kind.value}, {cause.about}: {winner.verdict.reason}",
         cause=cause.id,
@@ -71,10 +77,18 @@ def _release(capability: Capability, cause: Cause, winner: Judged, stores: Store
         at=cause.at,
     )
     try:
-        release = promote(capability, winner.version, stores, promotion)
+        release = bring(capability, winner.version, stores, promotion)
     except StaleParent as error:
         return Settled(None, f"judged against a champion that no longer serves: {error}")
     return Settled(release, release.reason)
+
+
+def _parent(capability: Capability, winner: Judged, stores: Stores) -> int:
+    """The release it follows: the newest one, while that has the champion it was judged against. A
+    canary that was widened meanwhile has made a new release, and changed nothing of that."""
+    newest, numbers = stores.ledger.releases.newest(capability.name), winner.verdict.numbers
+    same = newest and newest.champion.model_version == numbers["champion_version"]
+    return newest.number if newest and same else int(numbers["parent"])
 
 
 def _remember(

@@ -11,16 +11,20 @@ from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
-from opslayer.records import Feedback, Interaction, Start
+from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start
 from opslayer.stores.ledger.database import reading, transaction
 from opslayer.stores.ledger.tables import events
 
-Said = Interaction | Feedback | Start
+Said = Interaction | Feedback | Start | Exposure | Shadow
 RECORDS: dict[str, type[Said]] = {
     "interaction": Interaction,
     "feedback": Feedback,
     "start": Start,
+    "exposure": Exposure,
+    "shadow": Shadow,
 }
+COLUMNS = (events.c.writer, events.c.number, events.c.kind, events.c.id, events.c.record)
+"""What an `Event` is made of."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not come yet."""
 ADOPTED = "adopted"
@@ -38,7 +42,7 @@ class Event:
     writer: str
     number: int
     kind: str
-    """`interaction`, `feedback` or `start`."""
+    """One of RECORDS."""
     id: str
     text: str
     """The record as JSON."""
@@ -149,6 +153,33 @@ class Events:
                 _append(connection, [_Text.of(one) for one in known], ADOPTED)
         return len(known)
 
+    def ends(self, capability: str) -> dict[str, int]:
+        """Per writer of a capability the number of its last entry: what comes later is new."""
+        with reading(self.url) as connection:
+            return {
+                writer: connection.scalar(
+                    select(func.max(events.c.number)).where(
+                        events.c.capability == capability, events.c.writer == writer
+                    )
+                )
+                or 0
+                for writer in _writers(connection, capability)
+            }
+
+    def newest(self, capability: str, limit: int) -> list[Event]:
+        """The last entries of each writer of a capability, at most `limit` of each."""
+        found: list[Event] = []
+        with reading(self.url) as connection:
+            for writer in _writers(connection, capability):
+                query = (
+                    select(*COLUMNS)
+                    .where(events.c.capability == capability, events.c.writer == writer)
+                    .order_by(events.c.number.desc())
+                    .limit(limit)
+                )
+                found += [Event(*row.tuple()) for row in connection.execute(query)]
+        return found
+
     def read(self, capability: str, after: Mapping[str, int], limit: int = 10_000) -> Batch:
         """The next entries of a capability, at most `limit`, after a position per writer.
 
@@ -231,7 +262,7 @@ def _after(
 ) -> list[Event]:
     writer, number = position
     query = (
-        select(events.c.writer, events.c.number, events.c.kind, events.c.id, events.c.record)
+        select(*COLUMNS)
         .where(
             events.c.capability == capability,
             events.c.writer == writer,

@@ -49,7 +49,7 @@ def _known(installation: Installation) -> list[Capability]:
 
 def _alias(installation: Installation) -> Iterator[Finding]:
     for capability in _known(installation):
-        release = installation.stores.ledger.releases.newest(capability.name)
+        release = installation.stores.ledger.releases.serving(capability.name)
         if release is None or release.champion.model_version is None:
             continue
         alias = installation.stores.models.champion(capability.name)

@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     """One record on its way into the log."""
 
     kind: str
-    """`interaction`, `feedback` or `start`."""
+    """`interaction`, `feedback`, `start`, `exposure` or `shadow`."""
     id: str
     capability: str
     text: str

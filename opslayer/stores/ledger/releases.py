@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
@@ -20,9 +22,22 @@ class Releases:
     url: str
 
     def newest(self, capability: str) -> Release | None:
-        """What serves now; None where nothing was released yet."""
+        """The last one decided, from which the next follows; None where there is none yet.
+
+        It may start later than now: `serving` says what serves.
+        """
         with reading(self.url) as connection:
             return _newest(connection, capability)
+
+    def serving(self, capability: str, at: datetime | None = None) -> Release | None:
+        """What serves now, or served at a moment by what is known now; None before the first."""
+        now = datetime.now(UTC)
+        with reading(self.url) as connection:
+            for release in _newest_first(connection, capability):
+                begins = release.starts if at is None else release.starts or release.at
+                if begins is None or begins <= (at or now):
+                    return release
+        return None
 
     def get(self, capability: str, number: int) -> Release:
         """One release; NotFound says which there are."""
@@ -92,6 +107,12 @@ def _newest(connection: Connection, capability: str) -> Release | None:
         .limit(1)
     )
     return None if found is None else Release.model_validate(found)
+
+
+def _newest_first(connection: Connection, capability: str) -> Iterator[Release]:
+    query = select(releases.c.record).where(releases.c.capability == capability)
+    for record in connection.scalars(query.order_by(releases.c.number.desc())):
+        yield Release.model_validate(record)
 
 
 def _of_cause(connection: Connection, capability: str, cause: str | None) -> Release | None:

@@ -1,0 +1,310 @@
+"""Try a variant with a share of the subjects: begin, widen, promote, or go back by itself.
+
+The champion is never touched. What a trial sees is counted by whom the variant was for, not by who
+answered in the end, so that a fallback hides no failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opslayer.capability import Capability, Kind
+from opslayer.errors import Refused, StaleParent, StoreError
+from opslayer.records import (
+    Canary,
+    Interaction,
+    Release,
+    Variant,
+    Verdict,
+    VerdictKind,
+    Version,
+    verdict_id,
+)
+from opslayer.steps.heard import Call, Heard, position_of, wrong
+from opslayer.steps.promote import Change, Promotion, model_variant, promote, publish
+from opslayer.stores import Stores
+
+if TYPE_CHECKING:
+    from opslayer.judgement.canary import Side, Stage
+    from opslayer.judgement.outcome import Outcome
+
+FEWEST_CALLS = 100
+"""Calls in the day before, below which a trial would see next to nothing: then none is held."""
+NEWEST = 1_000
+"""Entries of each writer that are looked at for that."""
+DAY = timedelta(days=1)
+LIMIT_FROM = 200
+"""The champion's first answers in a trial, which say what is slow and what is far off."""
+FEWEST = 30
+"""Of them, below which neither is judged; and answers of the canary, below which it stays as it
+is."""
+SLOW = 2.0
+"""Times the time within which 95 of 100 of these came: slower is bad. What is a little slower is
+no harm, and a loaded model's first answers always are."""
+FAR = 0.8
+"""Share of the champion's errors of a number that are not bad."""
+
+
+def bring(
+    capability: Capability, what: Version | Variant | int, stores: Stores, decision: Promotion
+) -> Release:
+    """Let a variant that was found good serve: on trial first, where there are calls to try it on.
+
+    Where it is on trial already, or was for this cause, that release is returned. Raises what
+    `promote` raises.
+    """
+    variant = what if isinstance(what, Variant) else model_variant(what)
+    newest = stores.ledger.releases.newest(capability.name)
+    if newest is not None and newest.canary and newest.canary.variant.name == variant.name:
+        return newest
+    share = capability.release.canary
+    tried = newest is not None and 0 < share < 1 and newest.champion.name != variant.name
+    if not tried or calls_lately(capability, stores, decision.at) < FEWEST_CALLS:
+        return promote(capability, variant, stores, decision)
+    return begin(capability, variant, stores, decision)
+
+
+def begin(capability: Capability, variant: Variant, stores: Stores, decision: Promotion) -> Release:
+    """Put a variant on trial with `release.canary` of the subjects, in place of any other on trial.
+
+    Raises what `promote` raises, and Refused where the file allows no trial or nothing serves that
+    it could be held against.
+    """
+    newest = stores.ledger.releases.newest(capability.name)
+    share = capability.release.canary
+    if newest is None or not 0 < share < 1:
+        why = "nothing serves yet" if newest is None else f"release.canary is {share:g}"
+        raise Refused(f"{capability.name}: no trial can be held, since {why}: promote it instead")
+    if newest.champion.name == variant.name:
+        raise Refused(f"{capability.name}: {variant.name} is the champion already")
+    salt = f"{capability.name}/{variant.name}/{newest.number}"
+    canary = Canary(variant=variant, share=share, salt=salt)
+    numbers = {"positions": stores.events.ends(capability.name)}
+    return publish(capability, stores, decision, Change("canary", {"canary": canary}, numbers))
+
+
+def calls_lately(capability: Capability, stores: Stores, at: datetime) -> int:
+    """Calls through the gateway in the day before, as far as the newest entries tell."""
+    records = (event.record() for event in stores.events.newest(capability.name, NEWEST))
+    return sum(
+        isinstance(one, Interaction) and bool(one.attempts) and at - DAY <= one.event_time <= at
+        for one in records
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A canary that is under way, and its releases so far, oldest first."""
+
+    capability: Capability
+    canary: Canary
+    releases: tuple[Release, ...]
+
+    @property
+    def newest(self) -> Release:
+        """What serves now."""
+        return self.releases[-1]
+
+    @property
+    def about(self) -> str:
+        """What its verdicts are about."""
+        return f"{self.canary.variant.name} since release {self.releases[0].number}"
+
+
+def under_way(capability: Capability, stores: Stores) -> Trial | None:
+    """The trial of the newest release; None where it has none, or has not started."""
+    newest = stores.ledger.releases.serving(capability.name)
+    if newest is None or newest.canary is None:
+        return None
+    chain = [newest]
+    for release in reversed(stores.ledger.releases.all(capability.name)[: newest.number - 1]):
+        if release.canary is None or release.canary.salt != newest.canary.salt:
+            break
+        chain.append(release)
+    return Trial(capability, newest.canary, tuple(reversed(chain)))
+
+
+def listen(trial: Trial, stores: Stores) -> Heard:
+    """An ear at the place in the log where the trial began."""
+    about = f"release {trial.releases[0].number}"
+    begun = stores.ledger.verdicts.get(
+        verdict_id(trial.capability.name, VerdictKind.PROMOTION, about)
+    )
+    return Heard(trial.capability, position_of(begun.numbers if begun else {}))
+
+
+def look(trial: Trial, heard: Heard) -> Outcome:
+    """What can be said of a trial by what was heard: `rollback`, `passed` or `no_harm`."""
+    from opslayer.judgement.canary import judge
+
+    seen = signals(trial, heard)
+    outcome = judge(seen, trial.capability.release.max_harm)
+    counts = {
+        "variant": trial.canary.variant.name,
+        "share": trial.canary.share,
+        "units": [
+            sum(stage.canary.units for stage in seen.get("error", ())),
+            sum(stage.control.units for stage in seen.get("error", ())),
+        ],
+    }
+    return replace(outcome, numbers={**outcome.numbers, **counts})
+
+
+def act(trial: Trial, outcome: Outcome, stores: Stores, now: datetime) -> Release | None:
+    """Go back, widen or promote as the outcome says; None where the trial goes on as it is.
+
+    The verdict is kept with its numbers before anything changes. Another release that came first
+    leaves nothing done: what it says is looked at next.
+    """
+    if outcome.outcome == "rollback":
+        return _change(trial, stores, now, _Step("rolled_back", outcome, {"canary": None}))
+    if not _may_widen(trial, outcome, now):
+        return None
+    share = next((one for one in trial.capability.release.steps if one > trial.canary.share), None)
+    if share is None:
+        return _change(trial, stores, now, _Step("promoted", outcome, {}))
+    wider = trial.canary.model_copy(update={"share": share})
+    return _change(trial, stores, now, _Step("widened", outcome, {"canary": wider}))
+
+
+def _may_widen(trial: Trial, outcome: Outcome, now: datetime) -> bool:
+    """Whether a step has lasted: with harm excluded its least time, without proof its longest.
+
+    Labels that come late are waited for: what a model is for can't be judged before.
+    """
+    rules, delay = trial.capability.release, trial.capability.labels.delay
+    since = now - (trial.newest.starts or trial.newest.at)
+    if outcome.outcome == "passed":
+        late = "label" not in outcome.numbers["signals"] and trial.capability.predictor
+        return since >= (max(rules.step, delay) if late else rules.step)
+    tried = outcome.numbers["units"][0]
+    return bool(since >= max(rules.patience, 2 * delay) and tried >= FEWEST)
+
+
+@dataclass(frozen=True)
+class _Step:
+    outcome: str
+    seen: Outcome
+    update: Mapping[str, Any]
+
+
+def _change(trial: Trial, stores: Stores, now: datetime, step: _Step) -> Release | None:
+    name = trial.canary.variant.name
+    verdict = Verdict(
+        capability=trial.capability.name,
+        kind=VerdictKind.CANARY,
+        about=f"{trial.about} at {trial.canary.share:g}",
+        outcome=step.outcome,
+        reason=step.seen.reason,
+        at=now,
+        numbers={
+            **step.seen.numbers,
+            "variant": name,
+            "version": trial.canary.variant.model_version,
+        },
+        error_rate=step.seen.error_rate,
+    )
+    kept = stores.ledger.verdicts.record(verdict)
+    decision = Promotion(
+        parent=trial.newest.number,
+        by="loop",
+        reason=f"canary {name} {kept.outcome.replace('_', ' ')}: {kept.reason}",
+        cause=kept.id,
+        evidence=(kept.id,),
+        at=now,
+    )
+    try:
+        if kept.outcome == "promoted":
+            return promote(trial.capability, trial.canary.variant, stores, decision)
+        return publish(trial.capability, stores, decision, Change(kept.outcome, step.update))
+    except StaleParent:
+        return None
+    except StoreError:  # the ledger has it; MLflow's alias is mended by the next who follows it
+        return stores.ledger.releases.for_cause(trial.capability.name, kept.id)
+
+
+def signals(trial: Trial, heard: Heard) -> dict[str, list[Stage]]:
+    """The trial's bad answers of each kind, stage by stage. A kind nobody has spoken of is left
+    out."""
+    calls = list(heard.of({one.number for one in trial.releases}))
+    control = [call for call in calls if not _is_canary(trial, call)]
+    bad = {
+        "error": lambda call: call.failed,
+        "guard": lambda call: call.guarded,
+        "thumb": lambda call: None if call.thumb is None else not call.thumb,
+        "latency": _slow(control),
+        "label": _off(trial.capability, control),
+    }
+    found = {}
+    for name, test in bad.items():
+        judged = [(call, said) for call in calls if (said := test(call)) is not None]
+        if any(_is_canary(trial, call) for call, _ in judged):
+            found[name] = _stages(trial, judged)
+    return found
+
+
+def _is_canary(trial: Trial, call: Call) -> bool:
+    return call.assigned == trial.canary.variant.name
+
+
+def _slow(control: Sequence[Call]) -> Any:
+    """Whether a call was slow, by the champion's first ones; of one that failed nobody can say."""
+    first = [call.latency_ms for call in control if not call.failed][:LIMIT_FROM]
+    if len(first) < FEWEST:
+        return lambda _: None
+    limit = SLOW * sorted(first)[int(0.95 * len(first))]
+    return lambda call: None if call.failed else call.latency_ms > limit
+
+
+def _off(capability: Capability, control: Sequence[Call]) -> Any:
+    """Whether an answer was wrong; of a number, further off than most of the champion's first."""
+    kind = capability.task
+    if kind is not Kind.REGRESSION:
+        return lambda call: wrong(call, kind) > 0 if call.judged else None
+    first = [wrong(call, kind) for call in control if call.judged][:LIMIT_FROM]
+    if len(first) < FEWEST:
+        return lambda _: None
+    limit = sorted(first)[int(FAR * len(first))]
+    return lambda call: wrong(call, kind) > limit if call.judged else None
+
+
+def _stages(trial: Trial, judged: Iterable[tuple[Call, bool]]) -> list[Stage]:
+    """Each step of the ramp that anybody was judged in.
+
+    A unit counts where it was met first, and as long as it stays on that side: what is bad for a
+    subject in one step is bad for it in the next, and would be counted twice.
+    """
+    from opslayer.judgement.canary import Stage
+
+    shares = {one.number: one.canary.share for one in trial.releases if one.canary}
+    units: dict[tuple[float, bool], dict[str, list[bool]]] = {}
+    met: dict[str, tuple[float, bool]] = {}
+    for call, bad in judged:
+        own = met.setdefault(call.unit, (shares[call.release], _is_canary(trial, call)))
+        if own[1] is _is_canary(trial, call):
+            units.setdefault(own, {}).setdefault(call.unit, []).append(bad)
+    return [
+        Stage(share, _side(units.get((share, True), {})), _side(units.get((share, False), {})))
+        for share in dict.fromkeys(shares.values())
+        if (share, True) in units or (share, False) in units
+    ]
+
+
+def _side(units: Mapping[str, Sequence[bool]]) -> Side:
+    import numpy as np
+
+    from opslayer.judgement.canary import Side
+
+    shares = np.array([sum(said) / len(said) for said in units.values()], dtype=float)
+    first = np.array([said[0] for said in units.values()], dtype=bool)
+    return Side.of(shares, first)
+
+
+def failed_versions(capability: Capability, stores: Stores) -> set[int]:
+    """Model versions that a trial has rolled back: nothing brings them again by itself."""
+    verdicts = stores.ledger.verdicts.list(capability.name, VerdictKind.CANARY)
+    numbers = (one.numbers.get("version") for one in verdicts if one.outcome == "rolled_back")
+    return {number for number in numbers if number is not None}
