@@ -78,6 +78,8 @@ class Gateway:
         self.ids = Ids(parts.secret)
         shadows = Shadows(parts.capture, lambda: self.admission.under_way, self.metrics.shadow)
         self.answering = Answering(parts.capture, self._note, shadows)
+        self.exposed: dict[str, None] = {}
+        """Ids of exposures that this worker has kept, oldest first."""
         self.routes = Routes(table(self))
 
     async def start(self) -> None:

@@ -31,6 +31,8 @@ async def reply_error(call: Call, error: HttpError, shape: Shape) -> None:
         headers.append((b"www-authenticate", b'Bearer realm="opslayer"'))
     if shape is Shape.OPENAI:
         await call.reply(error.status, openai_error(error), headers)
+    elif shape is Shape.OFREP:
+        await call.reply(error.status, ofrep_error(error, call.params.get("key")), headers)
     else:
         await call.reply(error.status, problem(error), headers, PROBLEM)
 
@@ -42,6 +44,15 @@ def openai_error(error: HttpError) -> bytes:
     )
     detail = {"message": error.message, "type": kind, "param": None, "code": error.code}
     return encode({"error": detail})
+
+
+def ofrep_error(error: HttpError, key: str | None) -> bytes:
+    """OpenFeature's error; a code that is not one of its own is `PARSE_ERROR` or `GENERAL`."""
+    code = error.code
+    if not code.isupper():
+        code = "PARSE_ERROR" if error.status == 400 else "GENERAL"
+    about = {"key": key} if key else {}
+    return encode({**about, "errorCode": code, "errorDetails": error.message})
 
 
 def problem(error: HttpError) -> bytes:

@@ -32,6 +32,8 @@ class Shape(Enum):
     OPENAI = "openai"
     PROBLEM = "problem"
     """RFC 9457."""
+    OFREP = "ofrep"
+    """OpenFeature's `errorCode` and `errorDetails`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway.call import Call
-from gateway.protocols import feedback, health, mlflow, openai, openapi, v2
+from gateway.protocols import feedback, health, mlflow, ofrep, openai, openapi, v2
 from gateway.routes import Needs, Route, Shape
 from opslayer.records import FeedbackKind, Role
 
@@ -96,6 +96,17 @@ SAID = {
 }
 FEEDBACK = {"anyOf": [SAID, {"type": "array", "minItems": 1, "maxItems": 1000, "items": SAID}]}
 OBJECT = {"type": "object"}
+EVALUATE = {
+    "type": "object",
+    "properties": {
+        "context": {
+            "type": "object",
+            "properties": {
+                "targetingKey": {"type": "string", "description": "for whom; only its hash is kept"}
+            },
+        }
+    },
+}
 
 Handle = Callable[["Gateway", Call], Awaitable[None]]
 
@@ -135,6 +146,10 @@ def table(gateway: Gateway) -> tuple[Route, ...]:
         Route("POST", "/v1/feedback", on(feedback.give), Role.FEEDBACK,
               "Say something about answers: a thumb, a correction, a true value, a click.",
               request=FEEDBACK, answer=OBJECT),
+        Route("POST", "/ofrep/v1/evaluate/flags/{key}", on(ofrep.flag), Role.CALL,
+              "Say which arm of a user flow a subject is shown.", Shape.OFREP, EVALUATE, OBJECT),
+        Route("POST", "/ofrep/v1/evaluate/flags", on(ofrep.flags), Role.CALL,
+              "Say every flag for a subject.", Shape.OFREP, EVALUATE, OBJECT),
         Route("GET", "/v1/interactions/{id}", on(feedback.interaction), Role.REVIEW,
               "Say what answered, why, and from which data.", answer=OBJECT),
         Route("GET", "/metrics", on(health.metrics), Needs.KEY,

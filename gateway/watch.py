@@ -1,4 +1,4 @@
-"""`python -m gateway.watch`: watches what is on trial, and goes back or on by itself."""
+"""`python -m gateway.watch`: watches trials and experiments, and goes back or on by itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.worker import die_with_parent
 from opslayer.capability import Capability
 from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
-from opslayer.steps import canary
+from opslayer.steps import canary, experiment
 from opslayer.steps.heard import Heard
 from opslayer.stores import Stores
 
@@ -29,13 +29,13 @@ PATIENCE = 5.0
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at every capability's trial, and remembers what it has heard so far."""
+    """Looks at every capability's trial and experiments, and remembers what it has heard."""
 
     files: Files
     stores: Stores
     tell: Callable[[str], None]
     _heard: dict[str, Heard] = field(default_factory=dict)
-    """By what a trial is about."""
+    """By what a trial or an experiment is about."""
     _next: dict[str, float] = field(default_factory=dict)
     _faults: dict[str, str] = field(default_factory=dict)
 
@@ -49,6 +49,7 @@ class Watcher:
             pause = EVERY
             try:
                 self._trial(capability)
+                self._experiments(capability)
                 self._faults.pop(capability.name, None)
             except OpslayerError as error:
                 pause = PATIENCE
@@ -60,17 +61,38 @@ class Watcher:
 
     def _trial(self, capability: Capability) -> None:
         trial = canary.under_way(capability, self.stores)
+        name = f"{capability.name}:trial:"
+        about = f"{name}{trial.about}" if trial else ""
+        for gone in [one for one in self._heard if one.startswith(name) and one != about]:
+            del self._heard[gone]
         if trial is None:
-            for about in [one for one in self._heard if one.startswith(f"{capability.name}:")]:
-                del self._heard[about]
             return
-        about = f"{capability.name}:{trial.about}"
         heard = self._heard.setdefault(about, canary.listen(trial, self.stores))
         heard.listen(self.stores.events)
         outcome = canary.look(trial, heard)
         release = canary.act(trial, outcome, self.stores, datetime.now(UTC))
         if release is not None:
             self.tell(f"{capability.name}: release {release.number}: {release.reason}")
+
+    def _experiments(self, capability: Capability) -> None:
+        name = f"{capability.name}:experiment:"
+        found = experiment.running(capability, self.stores, self._ears(name))
+        known = {f"{name}{run.about}": run.heard for run in found}
+        for about in [one for one in self._heard if one.startswith(name) and one not in known]:
+            del self._heard[about]
+        self._heard.update(known)
+        for run in found:
+            run.heard.listen(self.stores.events)
+            outcome = experiment.look(run)
+            release = experiment.act(run, outcome, self.stores, datetime.now(UTC))
+            if release is not None:
+                self.tell(f"{capability.name}: release {release.number}: {release.reason}")
+                return  # what serves has changed: the others are looked at from there
+
+    def _ears(self, name: str) -> dict[str, Heard]:
+        return {
+            one[len(name) :]: heard for one, heard in self._heard.items() if one.startswith(name)
+        }
 
 
 def run(watcher: Watcher, wait: Callable[[float], bool]) -> None:

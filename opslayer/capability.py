@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from opslayer.records import Value, digest_of
+from opslayer.records import Terms, Value, digest_of
 
 UNITS = {
     "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
@@ -356,6 +356,29 @@ class ReleaseRules(Section):
     """After how long a step ends in which no harm was seen, although it could not be excluded."""
 
 
+class ArmRules(Section):
+    """One of what an experiment compares; what it leaves out stays as it is."""
+
+    name: Name
+    weight: Annotated[float, Field(gt=0, le=MOST)] = 1.0
+    """Its share of the subjects, beside the other arms' weights."""
+    model: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """A registered version of the capability's model."""
+    pool: Name | None = None
+    """A pool of upstreams."""
+    prompt: Name | None = None
+    """A prompt, for the pool."""
+    flow: Value | dict[str, Any] = None
+    """What an application that asks for the flag is told; without it, the arm's name."""
+
+
+class ExperimentRules(Terms):
+    """An experiment that `opslayer experiment start` begins; its first arm is the control."""
+
+    name: Name
+    arms: Annotated[tuple[ArmRules, ...], Field(min_length=2, max_length=8)]
+
+
 class GuardName(StrEnum):
     """The guards there are: a name that nothing runs would promise a check that never happens."""
 
@@ -521,6 +544,7 @@ class Capability(Section):
     fallback: tuple[Literal["previous_release"] | Fallback, ...] = ("previous_release",)
     upstreams: tuple[Upstream, ...] = ()
     prompts: tuple[Prompt, ...] = ()
+    experiments: tuple[ExperimentRules, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -106,6 +106,27 @@ def _pools(capability: Capability) -> str:
     return f"use {there}" if there else "declare it under upstreams"
 
 
+def _arms_can_be_had(capability: Capability) -> list[Finding]:
+    prompts = {prompt.name for prompt in capability.prompts}
+    found = []
+    for place, experiment in enumerate(capability.experiments):
+        for index, arm in enumerate(experiment.arms):
+            where: Place = ("experiments", place, "arms", index)
+            if arm.pool and arm.pool not in capability.pools:
+                no_pool = f"{arm.pool} is no pool of upstreams; {_pools(capability)}"
+                found.append(Finding((*where, "pool"), no_pool))
+            if arm.prompt and arm.prompt not in prompts:
+                there = f"use {', '.join(prompts)}" if prompts else "declare it under prompts"
+                found.append(Finding((*where, "prompt"), f"{arm.prompt} is no prompt; {there}"))
+            if arm.model and (arm.pool or arm.prompt):
+                both = "goes with neither pool nor prompt; a model of ours has none"
+                found.append(Finding((*where, "model"), both))
+            if arm.model and not capability.predictor:
+                none = "names a version, and nothing is trained here; name a pool"
+                found.append(Finding((*where, "model"), none))
+    return found
+
+
 def _upstreams_fit_kind(capability: Capability) -> list[Finding]:
     if capability.kind not in PREDICTORS:
         return []
@@ -241,6 +262,10 @@ def _names_differ(capability: Capability) -> list[Finding]:
         ("gate", "slices"): list(capability.gate.slices) if capability.gate else [],
         ("upstreams",): [upstream.name for upstream in capability.upstreams],
         ("prompts",): [prompt.name for prompt in capability.prompts],
+        ("experiments",): [one.name for one in capability.experiments],
+    } | {
+        ("experiments", place, "arms"): [arm.name for arm in one.arms]
+        for place, one in enumerate(capability.experiments)
     }
     return [
         Finding((*place, index), f"{name} occurs twice; name each differently, or take one out")
@@ -260,6 +285,7 @@ CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _chat_reads_a_text,
     _image_has_pixels,
     _words_mean_classes,
+    _arms_can_be_had,
     _upstreams_fit_kind,
     _fallback_pools_exist,
     _metric_fits_kind,

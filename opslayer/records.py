@@ -275,6 +275,44 @@ class Arm(Record):
     """What an application that asks for the flag is told."""
 
 
+class Measured(StrEnum):
+    """What an experiment measures on its subjects."""
+
+    THUMB = "thumb"
+    """Share of thumbs up among those given."""
+    CLICK = "click"
+    """Share of answers that were clicked."""
+    LABEL = "label"
+    """Share of answers that were right; of numbers, how far off they were."""
+    ERROR = "error"
+    """Share of calls that the variant could not answer."""
+    GUARD = "guard"
+    """Share of answers in which a guard found something."""
+    COST = "cost"
+    """Money for a call."""
+    LATENCY = "latency"
+    """Milliseconds for a call."""
+
+
+class Terms(Record):
+    """What was settled before an experiment began, so that no result can have a say in it."""
+
+    metric: Measured = Measured.THUMB
+    guardrails: dict[Measured, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """By measure, the harm that an arm may do to it, in its unit."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance of a false winner among equal arms, however often somebody looks."""
+    smallest: Annotated[float, Field(ge=0)] = 0.0
+    """The difference that matters, in the metric's unit; 0 for any."""
+    most: Annotated[int, Field(ge=200, le=1_000_000_000)] = 100_000
+    """Subjects after which it ends without a winner."""
+    promote: bool = True
+    """Whether the winner is released by itself; else a person decides."""
+    bandit: bool = False
+    """Whether shares follow results: fewer subjects get the worse arm, and no stated confidence
+    says which one that is."""
+
+
 class Experiment(Record):
     """A comparison of arms among a release's subjects; the first arm is the control."""
 
@@ -282,6 +320,7 @@ class Experiment(Record):
     arms: Annotated[tuple[Arm, ...], Field(min_length=2)]
     since: Time
     by: str
+    terms: Terms = Terms()
 
     def salt(self, capability: str) -> str:
         """Of its own, so that it is independent of releases and other experiments."""
@@ -316,8 +355,8 @@ class Release(Record):
     shadow: Variant | None = None
     """Answers copies of the calls, which nobody gets to see."""
     experiments: tuple[Experiment, ...] = ()
-    flows: dict[str, Any] = Field(default_factory=dict)
-    """By flag, what is told since an experiment over it was decided."""
+    flows: dict[str, Arm] = Field(default_factory=dict)
+    """By experiment that was decided, the arm by which its flag is told from then on."""
 
     @property
     def champion(self) -> Variant:
