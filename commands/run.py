@@ -29,6 +29,7 @@ FLOWS = {
     "ingest_data": "take in what is new, and tag it",
     "train_model": "train on what is known now, and release it if the gate lets it through",
     "retrain_model": "train for one cause (cause=ID)",
+    "improve_prompt": "try a prompt whose replies are nearer to what people wanted",
     "watch_production": "judge every window that is due, decide, report, retrain if it pays",
 }
 """Each flow's name is its module's and its function's."""
@@ -134,14 +135,14 @@ def _tell(result: Any, here: Context, capability: Capability) -> None:
         width = capability.monitor.window
         rows = [{**one.model_dump(), "over": _over(one, width)} for one in result.verdicts]
         columns = ("kind", "about", "over", "outcome", "reason")
-        show(rows, False, "Verdicts", columns, empty="no window was due")
-        for cause in result.causes:
+        show(rows, False, "Verdicts", columns, empty="nothing was due")
+        for cause in getattr(result, "causes", ()):
             say(_became(here, cause))
-    elif hasattr(result, "release"):
+    if hasattr(result, "release"):
         release = result.release
         head = f"release {release.number}" if release else "no release"
         say(f"{head}: {result.reason}")
-    else:
+    elif hasattr(result, "sources"):
         rows = [{"source": name, **asdict(counts)} for name, counts in result.sources.items()]
         show(rows, False, f"Taken in for {capability.name}")
         for refusal in result.refused:

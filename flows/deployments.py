@@ -15,6 +15,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.improve_prompt import improve_prompt
 from flows.retrain_model import retrain_model
 from flows.train_model import train_model
 from flows.watch_production import CAUSE_OPENED, watch_production
@@ -27,13 +28,15 @@ AT_ONCE = 2
 
 
 def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
-    """The three deployments of every capability that can be trained."""
+    """The three deployments of every capability that can be trained, and one for each that has
+    prompts to improve."""
     trainable = [capability for capability in capabilities if capability.predictor]
+    prompted = [capability for capability in capabilities if capability.prompts]
     return [
         deployment
         for capability in trainable
         for deployment in (watching(capability), retraining(capability), training(capability))
-    ]
+    ] + [improving(capability) for capability in prompted]
 
 
 def watching(capability: Capability) -> RunnerDeployment:
@@ -71,6 +74,18 @@ def training(capability: Capability) -> RunnerDeployment:
         train_model,
         name=capability.name,
         parameters={"capability": capability.name},
+    )
+
+
+def improving(capability: Capability) -> RunnerDeployment:
+    """Improve the prompt: on the capability's own schedule where there is one, or when asked."""
+    schedule = capability.improve.schedule
+    return _made(
+        improve_prompt,
+        name=capability.name,
+        schedules=[Cron(schedule, timezone="UTC", slug="improve")] if schedule else [],
+        parameters={"capability": capability.name},
+        concurrency_limit=1,
     )
 
 

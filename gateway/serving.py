@@ -1,7 +1,7 @@
 """What serves each capability at this moment, and how the next release takes its place.
 
 A `Serving` never changes: a call takes one and keeps it to its end, so that no answer is half of
-one release and half of another. The board looks for news once a second, in a thread; what it can't
+one release and half of another. The board looks for news every moment, in a thread; what it can't
 look up stays as it was.
 """
 
@@ -20,8 +20,9 @@ from opslayer.configuration.nearest import nearest
 from opslayer.errors import OpslayerError
 from opslayer.guards.panel import Panel
 
-EVERY = 1.0
-"""Seconds between two looks for a new release, a changed file, a trained guard."""
+EVERY = 0.4
+"""Seconds between two looks for a new release, a changed file, a trained guard: what was decided
+serves within a second."""
 
 log = logging.getLogger("opslayer.gateway")
 
@@ -48,7 +49,7 @@ class Board:
 
     builder: Builder
     looked: Callable[[], None] = lambda: None
-    """Told of each look, once a second."""
+    """Told of each look."""
     faults: dict[str, str] = field(default_factory=dict)
     """What could not be looked up or built at the last look, by its place."""
     _now: dict[str, Serving] = field(default_factory=dict)

@@ -356,6 +356,19 @@ class ReleaseRules(Section):
     """After how long a step ends in which no harm was seen, although it could not be excluded."""
 
 
+class Improve(Section):
+    """How a chat's prompt is improved by what people said of its answers."""
+
+    pool: Name | None = None
+    """The upstreams that write proposals; without it, the file's other prompts are tried alone."""
+    schedule: Cron | None = None
+    """When it is tried; without it, when somebody asks."""
+    proposals: Annotated[int, Field(ge=0, le=20)] = 3
+    min_rated: Annotated[int, Field(ge=1, le=MOST)] = 30
+    """Rated answers that candidates are held against, at least."""
+    alpha: Share = 0.05
+
+
 class ArmRules(Section):
     """One of what an experiment compares; what it leaves out stays as it is."""
 
@@ -545,6 +558,7 @@ class Capability(Section):
     upstreams: tuple[Upstream, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     experiments: tuple[ExperimentRules, ...] = ()
+    improve: Improve = Improve()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

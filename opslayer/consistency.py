@@ -127,6 +127,13 @@ def _arms_can_be_had(capability: Capability) -> list[Finding]:
     return found
 
 
+def _a_pool_proposes(capability: Capability) -> list[Finding]:
+    pool = capability.improve.pool
+    if pool is None or pool in capability.pools:
+        return []
+    return [Finding(("improve", "pool"), f"{pool} is no pool of upstreams; {_pools(capability)}")]
+
+
 def _upstreams_fit_kind(capability: Capability) -> list[Finding]:
     if capability.kind not in PREDICTORS:
         return []
@@ -286,6 +293,7 @@ CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _image_has_pixels,
     _words_mean_classes,
     _arms_can_be_had,
+    _a_pool_proposes,
     _upstreams_fit_kind,
     _fallback_pools_exist,
     _metric_fits_kind,

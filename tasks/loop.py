@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from opslayer.steps.decide import decide as decide_step
+from opslayer.steps.examine import examine as examine_step
+from opslayer.steps.improve import improve as improve_step
 from opslayer.steps.ingest import ingest as ingest_step
 from opslayer.steps.judge import judge as judge_step
 from opslayer.steps.monitor import monitor as monitor_step
 from opslayer.steps.promote import follow as follow_step
+from opslayer.steps.propose import propose as propose_step
+from opslayer.steps.rated import gather as gather_step
 from opslayer.steps.report import report as report_step
 from opslayer.steps.settle import settle as settle_step
 from opslayer.steps.snapshot import take as take_step
@@ -35,3 +39,7 @@ follow = step(SHORT, follow_step)
 monitor = step(HOUR, monitor_step)
 decide = step(SHORT, decide_step)
 report = step(HOUR, report_step)
+gather = step(SHORT, gather_step)
+propose = step(HOUR, propose_step)
+examine = step(HOUR, examine_step)
+improve = step(SHORT, improve_step)

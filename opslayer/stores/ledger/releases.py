@@ -110,9 +110,17 @@ def _newest(connection: Connection, capability: str) -> Release | None:
 
 
 def _newest_first(connection: Connection, capability: str) -> Iterator[Release]:
+    """One row at a time: nearly always the first one is the one that is looked for."""
     query = select(releases.c.record).where(releases.c.capability == capability)
-    for record in connection.scalars(query.order_by(releases.c.number.desc())):
-        yield Release.model_validate(record)
+    below: int | None = None
+    while True:
+        earlier = query if below is None else query.where(releases.c.number < below)
+        found = connection.scalar(earlier.order_by(releases.c.number.desc()).limit(1))
+        if found is None:
+            return
+        release = Release.model_validate(found)
+        yield release
+        below = release.number
 
 
 def _of_cause(connection: Connection, capability: str, cause: str | None) -> Release | None:
