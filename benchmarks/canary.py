@@ -26,7 +26,7 @@ SHARE = 0.1
 RAMP = (0.1, 0.25, 0.5)
 SIGNALS = {
     "error": (0.02, 1.0), "latency": (0.05, 1.0), "guard": (0.01, 1.0),
-    "thumb": (0.1, 0.05), "label": (0.2, 1.0),
+    "thumb": (0.1, 0.15), "label": (0.2, 1.0),
 }  # fmt: skip
 """By kind of bad answer, how often control's are, and the share of calls of which it is known."""
 
@@ -220,12 +220,12 @@ def late_bars() -> list[Bar]:
 
 def kind_bars() -> list[Bar]:
     """Five kinds of bad answers judged together."""
-    runs = RUNS // 4
+    runs = RUNS // 8
     bars = []
     for name in SIGNALS:
         missed = runs - five_kinds(name, runs, 70)
         say(f"{name} alone is worse by 10 points: caught {runs - missed} of {runs}")
-        bars.append(Bar(f"{name} worse among five: missed", missed, "<= 5", runs))
+        bars.append(Bar(f"{name} worse among five: missed", missed, f"<= {0.05 * runs:g}", runs))
     ended = five_kinds(None, runs, 80)
     bars.append(Bar("A/A of five kinds: rollbacks", ended, f"<= {0.05 * runs:g}", runs))
     return bars

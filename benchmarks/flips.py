@@ -112,7 +112,7 @@ async def ask(client: aiohttp.ClientSession, url: str, subject: int) -> Reply:
             reply.status,
             int(reply.headers.get("x-opslayer-release", 0)),
             reply.headers.get("x-opslayer-variant", ""),
-            said["choices"][0]["message"]["content"] if reply.status == 200 else "",
+            said["choices"][0]["message"]["content"] if reply.status == 200 else str(said),
         )
 
 
@@ -212,6 +212,9 @@ def measure(folder: Path, upstream: int) -> int:
         calm = under_load(url, threading.Thread(target=time.sleep, args=(CALM,)))
         say(f"{len(calm):,} requests without a release; now {FLIPS} of them")
         replies = under_load(url, threading.Thread(target=flipping.run))
+    for one in replies:
+        if one.status != 200:
+            say(f"{one.status}: {one.content}")
     releases = {one.number: one for one in stores.ledger.releases.all("desk")}
     p99 = [percentile([one.took for one in some], 0.99) for some in (calm, replies)]
     p50 = [statistics.median(one.took for one in some) for some in (calm, replies)]

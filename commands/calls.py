@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,14 @@ def ask_all(url: str, capabilities: Sequence[Capability], folder: Path) -> list[
 def _ask(url: str, capability: Capability, folder: Path) -> dict[str, Any]:
     name = capability.name
     if capability.kind is Kind.CHAT:
-        path = "/v1/chat/completions"
-        body: Any = {"model": name, "messages": [{"role": "user", "content": QUESTION}]}
+        path, body = chat(capability, {"text": QUESTION})
     elif capability.kind is Kind.IMAGE:
         path = "/v1/images/generations"
         body = {"model": name, "prompt": f"a {_subject(capability)}"}
     else:
-        path = f"/v2/models/{name}/infer"
-        body = {"inputs": [_tensor(name, one) for name, one in capability.inputs.items()]}
-    said, headers = _post(url + path, body)
+        row = {name: _ordinary(one) for name, one in capability.inputs.items()}
+        path, body = rows_of(capability, row)
+    said, headers = post(url + path, body)
     return {
         "capability": name,
         "asked": body.get("prompt") or (QUESTION if "messages" in body else "one row"),
@@ -91,22 +90,41 @@ def _subject(capability: Capability) -> str:
     return capability.classes[7 % len(capability.classes)]
 
 
-def _tensor(name: str, column: Input) -> dict[str, Any]:
-    """One column of a row that the contract allows."""
-    value: Any = column.choices[0] if column.choices else "an ordinary text"
+def chat(capability: Capability, row: Mapping[str, Any]) -> tuple[str, Any]:
+    """Path and body of a chat call that says what a row's one column holds."""
+    (said,) = row.values()
+    messages = [{"role": "user", "content": str(said)}]
+    return "/v1/chat/completions", {"model": capability.name, "messages": messages}
+
+
+def rows_of(capability: Capability, row: Mapping[str, Any]) -> tuple[str, Any]:
+    """Path and body of a call that asks about one row."""
+    tensors = [_tensor(name, one, row[name]) for name, one in capability.inputs.items()]
+    return f"/v2/models/{capability.name}/infer", {"inputs": tensors}
+
+
+def _tensor(name: str, column: Input, value: Any) -> dict[str, Any]:
+    plain = value.item() if hasattr(value, "item") else value
+    kind = "FP64" if column.type.numeric else "BYTES"
+    data = float(plain) if column.type.numeric else plain
+    return {"name": name, "shape": [1], "datatype": kind, "data": [data]}
+
+
+def _ordinary(column: Input) -> Any:
+    """A value that the contract allows."""
     if column.type is ColumnType.BOOLEAN:
-        value = 1
-    elif column.type.numeric:
+        return 1
+    if column.type.numeric:
         low = 0.0 if column.min is None else column.min
         high = low + 2 if column.max is None else column.max
-        value = round((low + high) / 2)
-    kind = "FP64" if column.type.numeric else "BYTES"
-    return {"name": name, "shape": [1], "datatype": kind, "data": [value]}
+        return round((low + high) / 2)
+    return column.choices[0] if column.choices else "an ordinary text"
 
 
-def _post(url: str, body: Any) -> tuple[Any, Any]:
+def post(url: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[Any, Any]:
+    """Post JSON; the reply's JSON and headers. Raises Refused with what was answered instead."""
     request = urllib.request.Request(  # noqa: S310 - our own server
-        url, json.dumps(body).encode(), {"content-type": "application/json"}
+        url, json.dumps(body).encode(), {"content-type": "application/json", **(headers or {})}
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310

@@ -52,7 +52,7 @@ def demo(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a capability's past in simulated time: logged, labelled late, watched, retrained."""
+    """Replay a capability's past: logged, labelled late, watched, retrained, a bad model undone."""
     begun = time.monotonic()
     here = context()
     here.capability(capability)  # a wrong name or file is told before anything else
@@ -67,8 +67,11 @@ def demo(
     embed(folder)
     tell(_plan(past))
     tally, capabilities = _live(past, here.settings.configs, tell)
-    answered = _answer(past, capabilities, tell)
-    summary = _summary(past, tally, time.monotonic() - begun) | {"answers": answered}
+    # The first training is what "never retrained" has too.
+    trainings = len(past.stores.ledger.versions.all(capability)) - 1
+    called = _call(past, capabilities, tell)
+    summary = _summary(past, tally, time.monotonic() - begun)
+    summary |= {"trainings": trainings, **called}
     if as_json:
         emit(summary)
     else:
@@ -99,18 +102,20 @@ def _live(past: Past, configs: Path, tell: Callable[[str], None]) -> tuple[Tally
     return tally, capabilities
 
 
-def _answer(
+def _call(
     past: Past, capabilities: Sequence[Capability], tell: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """Call every capability through the gateway."""
+) -> dict[str, Any]:
+    """Call every capability through the gateway, then watch a bad model being undone."""
     from commands.calls import ask_all, serving
+    from commands.mishap import mishap
 
     home = past.stores.reports.root.parent
     with serving(home / "gateway.log") as url:
         answered = ask_all(url, capabilities, home)
-    for one in answered:
-        tell(f"  {one['capability']} ({one['variant']}): {one['answer']}")
-    return answered
+        for one in answered:
+            tell(f"  {one['capability']} ({one['variant']}): {one['answer']}")
+        undone = mishap(past, url, tell)
+    return {"answers": answered, "rollback": undone}
 
 
 def _line(step: Step, before: Tally) -> str:
@@ -138,8 +143,6 @@ def _summary(past: Past, tally: Tally, seconds: float) -> dict[str, Any]:
     return {
         "error_with_loop": tally.losses_with_loop / rows,
         "error_never": tally.losses_never / rows,
-        # The first training is what "never retrained" has too.
-        "trainings": len(ledger.versions.all(name)) - 1,
         "windows": tally.windows,
         "releases": [
             {"number": release.number, "at": release.at, "by": release.by, "reason": release.reason}
@@ -151,6 +154,10 @@ def _summary(past: Past, tally: Tally, seconds: float) -> dict[str, Any]:
 
 def _tell_end(past: Past, summary: dict[str, Any]) -> None:
     show(summary["releases"], False, "Releases, and why each happened")
+    if undone := summary["rollback"]:
+        told = f"{undone['variant']} answered {undone['answered_by_it']} of {undone['calls']} calls"
+        stood = f"in {undone['another_stood_in']} another stood in for it"
+        say(f"A bad model was undone by itself: {told}, {stood}, {undone['seconds']:g} s in all\n")
     saved = 1 - summary["error_with_loop"] / summary["error_never"]
     rows = [
         {"": "error with the loop", "value": summary["error_with_loop"]},

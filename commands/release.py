@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from opslayer.errors import Refused
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability
+    from opslayer.judgement.outcome import Outcome
     from opslayer.records import Release, Rule, Value, Variant, Verdict
     from opslayer.steps.promote import Promotion
 
@@ -125,17 +126,42 @@ def show_(  # noqa: PLR0913 - a command's options are its arguments
     release = _find(here, capability, number, moment)
     evidence = _evidence(here, release)
     got = _got(here, release, (subject, tenant), moment) if subject else None
+    now = _now(here, release)
     if as_json:
         told = {"subject": got} if got else {}
+        told |= {"now": {name: asdict(one) for name, one in now.items()}}
         emit({**_row(release), **told, "evidence": [_dump(verdict) for verdict in evidence]})
         return
     fields = [{"": name.replace("_", " "), "value": value} for name, value in _row(release).items()]
     show(fields, False, f"Release {release.number} of {capability}")
     if got:
         show([got], False, f"What {subject} gets from it")
+    for name, one in now.items():
+        show([{"outcome": one.outcome, "reason": one.reason}], False, f"Its {name}, as seen now")
     columns = ("kind", "outcome", "reason", "error_rate", "numbers")
     for verdict in evidence:
         show([_dump(verdict)], False, f"It rests on {verdict.about}", columns)
+
+
+def _now(here: Context, release: Release) -> dict[str, Outcome]:
+    """What can be said at this moment of the trial and the shadow of what serves."""
+    from opslayer.steps import canary, shadow
+    from opslayer.stores.journal import drain
+
+    if release.canary is None and release.shadow is None:
+        return {}
+    drain(here.stores.journal, here.stores.events)
+    spec, found = here.capability(release.capability), {}
+    trial, its = canary.under_way(spec, here.stores), shadow.shadowing(spec, here.stores)
+    if trial is not None and trial.newest == release:
+        heard = canary.listen(trial, here.stores)
+        heard.listen(here.stores.events)
+        found["canary"] = canary.look(trial, heard)
+    if its is not None and its.variant == release.shadow:
+        heard = shadow.listen(its, here.stores)
+        heard.listen(here.stores.events)
+        found["shadow"] = shadow.compare(its, heard)
+    return found
 
 
 def _got(

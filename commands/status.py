@@ -41,6 +41,8 @@ def _row(capability: Capability, ledger: Ledger, now: datetime) -> dict[str, Any
         "capability": capability.name,
         "release": release.number if release else None,
         "variant": release.champion.name if release else None,
+        "on_trial": release.canary.variant.name if release and release.canary else None,
+        "experiments": [one.name for one in release.experiments] if release else [],
         "window_quality": next((_quality(one) for one in judged if "value" in one.numbers), None),
         "last_alarm": next((one.at for one in alarms if one.outcome == "alarm"), None),
         "next_run": _next_run(capability, now),

@@ -22,7 +22,7 @@ from opslayer.errors import NotFound, OpslayerError, StoreError
 from opslayer.guards.looked import TextGuard
 from opslayer.guards.panel import Panel
 from opslayer.judgement.assignment import every_variant
-from opslayer.records import Release, Variant, Version
+from opslayer.records import Variant, Version
 from opslayer.stores import Stores
 from opslayer.stores.shelf import Shelf
 
@@ -109,16 +109,10 @@ class Builder:
         cached = self.last_known.load(capability.name)
         if cached.newest == newest:
             return cached
-        previous = self._previous(capability, newest)
+        previous = ledger.releases.previous(newest)
         numbers = newest.model_versions | (previous.model_versions if previous else set())
         versions = tuple(ledger.versions.get(capability.name, number) for number in sorted(numbers))
         return Remembered(newest=newest, previous=previous, versions=versions)
-
-    def _previous(self, capability: Capability, newest: Release) -> Release | None:
-        """The release before, which had another champion."""
-        earlier = reversed(self.stores.ledger.releases.all(capability.name))
-        before = (one for one in earlier if one.number < newest.number)
-        return next((one for one in before if one.champion.name != newest.champion.name), None)
 
     def _serving(
         self,

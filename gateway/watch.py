@@ -9,14 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TypeVar
 
 from gateway.files import Files
 from gateway.worker import die_with_parent
 from opslayer.capability import Capability
 from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
-from opslayer.steps import canary, experiment
+from opslayer.steps import canary, experiment, shadow
+from opslayer.steps.canary import Trial
 from opslayer.steps.heard import Heard
+from opslayer.steps.shadow import Shadowing
 from opslayer.stores import Stores
 
 EVERY = 1.0
@@ -27,9 +30,12 @@ PATIENCE = 5.0
 """Seconds to the next look at a capability that could not be looked at."""
 
 
+Watched = TypeVar("Watched", Trial, Shadowing)
+
+
 @dataclass(slots=True)
 class Watcher:
-    """Looks at every capability's trial and experiments, and remembers what it has heard."""
+    """Looks at what every capability tries, and remembers what it has heard."""
 
     files: Files
     stores: Stores
@@ -49,6 +55,7 @@ class Watcher:
             pause = EVERY
             try:
                 self._trial(capability)
+                self._shadow(capability)
                 self._experiments(capability)
                 self._faults.pop(capability.name, None)
             except OpslayerError as error:
@@ -61,18 +68,35 @@ class Watcher:
 
     def _trial(self, capability: Capability) -> None:
         trial = canary.under_way(capability, self.stores)
-        name = f"{capability.name}:trial:"
-        about = f"{name}{trial.about}" if trial else ""
-        for gone in [one for one in self._heard if one.startswith(name) and one != about]:
-            del self._heard[gone]
-        if trial is None:
+        heard = self._ear(f"{capability.name}:trial:", trial, canary.listen)
+        if trial is None or heard is None:
             return
-        heard = self._heard.setdefault(about, canary.listen(trial, self.stores))
         heard.listen(self.stores.events)
         outcome = canary.look(trial, heard)
         release = canary.act(trial, outcome, self.stores, datetime.now(UTC))
         if release is not None:
             self.tell(f"{capability.name}: release {release.number}: {release.reason}")
+
+    def _shadow(self, capability: Capability) -> None:
+        its = shadow.shadowing(capability, self.stores)
+        heard = self._ear(f"{capability.name}:shadow:", its, shadow.listen)
+        if its is None or heard is None:
+            return
+        heard.listen(self.stores.events)
+        kept = shadow.record(its, shadow.compare(its, heard), self.stores, datetime.now(UTC))
+        if kept is not None:
+            self.tell(f"{capability.name}: {kept.about} is {kept.outcome}: {kept.reason}")
+
+    def _ear(
+        self, name: str, watched: Watched | None, listen: Callable[[Watched, Stores], Heard]
+    ) -> Heard | None:
+        """What was heard of what is watched under a name; what was watched before is forgotten."""
+        about = f"{name}{watched.about}" if watched else ""
+        for gone in [one for one in self._heard if one.startswith(name) and one != about]:
+            del self._heard[gone]
+        if watched is not None and about not in self._heard:
+            self._heard[about] = listen(watched, self.stores)
+        return self._heard.get(about)
 
     def _experiments(self, capability: Capability) -> None:
         name = f"{capability.name}:experiment:"

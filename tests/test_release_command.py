@@ -6,6 +6,7 @@ import getpass
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,83 @@ def test_what_is_refused_says_why_and_changes_nothing(
     assert words in machine.json["error"]["message"]
     assert "Traceback" not in said.out + said.err
     assert command.stores.ledger.releases.all("raced") == []
+
+
+def test_a_trial_is_begun_shown_for_a_subject_and_stopped(command: Command) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    tried = command("promote", RACED.name, "2", "--canary", "--reason", "try it", "--json").json
+    assert tried["champion"] == "model-1"
+    assert (tried["canary"]["variant"]["name"], tried["canary"]["share"]) == ("model-2", 0.1)
+    got = {}
+    for number in range(40):
+        subject = f"rider-{number}"
+        said = command("show", RACED.name, "--subject", subject, "--json").json["subject"]
+        got[said["variant"]] = said["why"]
+    assert got == {
+        "model-1": "model-1 is the champion of release 2",
+        "model-2": "the subject is in the 10.0% that try model-2",
+    }
+    assert "What rider-4 gets from it" in command("show", RACED.name, "--subject", "rider-4").out
+    stopped = command("stop", RACED.name, "canary", "--reason", "not today", "--json").json
+    assert (stopped["number"], stopped["canary"], stopped["champion"]) == (3, None, "model-1")
+    again = command("stop", RACED.name, "canary", "--reason", "once more")
+    assert (again.code, again.err.strip()) == (1, f"{RACED.name}: nothing is on trial")
+
+
+def test_a_rule_is_for_those_it_names_and_history_says_who_got_what_then(command: Command) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    before = datetime.now(UTC)
+    rule = ("--for", "tenant=acme", "--reason", "they asked for it")
+    made = command("promote", RACED.name, "3", *rule, "--json").json
+    assert [one["name"] for one in made["variants"]] == ["model-1", "model-3"]
+    subject = ("--subject", "ann", "--json")
+    theirs = command("show", RACED.name, *subject, "--tenant", "acme").json["subject"]
+    assert (theirs["variant"], theirs["why"]) == ("model-3", "a rule for tenant acme picks model-3")
+    then = command("show", RACED.name, *subject, "--tenant", "acme", "--at", before.isoformat())
+    assert (then.json["number"], then.json["subject"]["variant"]) == (1, "model-1")
+    promoted = command("promote", RACED.name, "2", "--reason", "better", "--json").json
+    assert [(one["name"], one["weight"]) for one in promoted["variants"]] == [
+        ("model-2", 1.0), ("model-3", 0.0)
+    ]  # fmt: skip
+    dropped = command("stop", RACED.name, "rules", "--reason", "no more", "--json").json
+    assert [one["name"] for one in dropped["variants"]] == ["model-2"]
+
+
+def test_a_release_may_start_later(command: Command) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    friday = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    planned = command(
+        "promote", RACED.name, "2", "--starts", friday, "--reason", "Friday", "--json"
+    )
+    assert planned.json["number"] == 2
+    assert command("show", RACED.name, "--json").json["number"] == 1
+    later = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    assert command("show", RACED.name, "--at", later, "--json").json["champion"] == "model-2"
+
+
+def test_a_share_moves_nobody_but_those_it_needs(command: Command) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    made = command(
+        "promote", RACED.name, "2", "--share", "0.25", "--reason", "half a try", "--json"
+    )
+    assert [(one["name"], one["weight"]) for one in made.json["variants"]] == [
+        ("model-1", 0.75), ("model-2", 0.25)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--canary", "--shadow"), "name one of --canary, --shadow, --share and --for"),
+        (("--share", "1.5"), "a share of 1.5 is none: write one between 0 and 1, or promote it"),
+        (("--for", "acme"), "--for acme: write tenant=NAME, or COLUMN=VALUE[,VALUE …]"),
+        (("--since", "2026-01-01"), "--since and --until go with --for; a whole release has"),
+    ],
+)
+def test_what_makes_no_release_is_refused_with_the_way_out(
+    command: Command, options: tuple[str, ...], said: str
+) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    ran = command("promote", RACED.name, "2", *options, "--reason", "odd")
+    assert (ran.code, said in ran.err) == (1, True)
+    assert command("list", RACED.name, "--json").json[-1]["number"] == 1

@@ -78,6 +78,8 @@ def test_before_a_release_there_is_null_for_a_machine_and_a_way_on_for_a_person(
         "capability",
         "release",
         "variant",
+        "on_trial",
+        "experiments",
         "window_quality",
         "last_alarm",
         "next_run",

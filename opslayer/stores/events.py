@@ -80,7 +80,7 @@ class Events:
 
     url: str
 
-    def append(self, records: Sequence[Interaction | Feedback], writer: str) -> int:
+    def append(self, records: Sequence[Said], writer: str) -> int:
         """Write records in one durable transaction; returns how many were new.
 
         A record whose kind and id are in the log already is ignored, whatever it says. `writer`
@@ -205,8 +205,8 @@ class _Text(NamedTuple):
     text: str
 
     @classmethod
-    def of(cls, record: Interaction | Feedback) -> _Text:
-        kind = "interaction" if isinstance(record, Interaction) else "feedback"
+    def of(cls, record: Said) -> _Text:
+        kind = next(name for name, its in RECORDS.items() if isinstance(record, its))
         return cls(kind, record.id, record.capability, record.model_dump_json())
 
 

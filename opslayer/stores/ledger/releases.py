@@ -39,6 +39,14 @@ class Releases:
                     return release
         return None
 
+    def previous(self, release: Release) -> Release | None:
+        """The newest one before a release that had another champion."""
+        with reading(self.url) as connection:
+            for earlier in _newest_first(connection, release.capability, release.number):
+                if earlier.champion.name != release.champion.name:
+                    return earlier
+        return None
+
     def get(self, capability: str, number: int) -> Release:
         """One release; NotFound says which there are."""
         with reading(self.url) as connection:
@@ -109,10 +117,11 @@ def _newest(connection: Connection, capability: str) -> Release | None:
     return None if found is None else Release.model_validate(found)
 
 
-def _newest_first(connection: Connection, capability: str) -> Iterator[Release]:
+def _newest_first(
+    connection: Connection, capability: str, below: int | None = None
+) -> Iterator[Release]:
     """One row at a time: nearly always the first one is the one that is looked for."""
     query = select(releases.c.record).where(releases.c.capability == capability)
-    below: int | None = None
     while True:
         earlier = query if below is None else query.where(releases.c.number < below)
         found = connection.scalar(earlier.order_by(releases.c.number.desc()).limit(1))
