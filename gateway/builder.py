@@ -5,6 +5,7 @@ Everything here runs in the board's thread and may wait for a disk, a database o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from gateway.serving import Serving
     from opslayer.learners.rows import RowModel
+
+log = logging.getLogger("opslayer.gateway")
 
 CONSTANT = "constant"
 """The name of the fixed rule as a variant."""
@@ -111,7 +114,9 @@ class Builder:
             return cached
         previous = ledger.releases.previous(newest)
         numbers = newest.model_versions | (previous.model_versions if previous else set())
-        versions = tuple(ledger.versions.get(capability.name, number) for number in sorted(numbers))
+        # One that the ledger does not know is told where its variant is made.
+        all_there_are = ledger.versions.all(capability.name) if numbers else []
+        versions = tuple(one for one in all_there_are if one.version in numbers)
         return Remembered(newest=newest, previous=previous, versions=versions)
 
     def _serving(
@@ -123,12 +128,19 @@ class Builder:
         from gateway.serving import Serving
 
         reasons: list[str] = []
-        named = every_variant(known.newest) if known.newest else []
-        variants = {one.name: one for one in self._steps(capability, known, named, reasons)}
+        missing: list[str] = []
+        needed = known.newest.variants if known.newest else ()
+        variants = {one.name: one for one in self._steps(capability, known, needed, reasons)}
+        # What is only tried may be missing: its calls go to the champion, and count against it.
+        every = every_variant(known.newest) if known.newest else []
+        tried = [one for one in every if one.name not in variants]
+        variants |= {one.name: one for one in self._steps(capability, known, tried, missing)}
         fallbacks = tuple(self._fallbacks(capability, known))
         if known.newest is None:
             reasons.append(f"nothing was released yet: opslayer run train_model {capability.name}")
         plan = Plan(known.newest, variants, fallbacks, self._shadow(capability, known))
+        for one in missing:
+            log.warning("%s is tried and can't answer: %s", capability.name, one)
         panel = Panel.of(capability, guards)
         return Serving(capability, plan, panel, "; ".join(reasons))
 

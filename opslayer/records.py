@@ -114,6 +114,8 @@ class Interaction(Record):
     it could not. Empty where a guard refused the input before anybody was to be asked."""
     arms: dict[str, str] = Field(default_factory=dict)
     """By experiment, the arm that the subject was in: its exposure."""
+    ruled: bool = False
+    """Whether a rule picked the variant: such calls tell nothing about a share of all others."""
     guards: tuple[str, ...] = ()
     """One line for each guard that found something: `pii:input:masked:email=2`."""
     latency_ms: float = 0.0

@@ -16,7 +16,8 @@ from upstream import upstream
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
-from opslayer.records import Release, Verdict, VerdictKind
+from opslayer.errors import NotFound
+from opslayer.records import Release, Variant, Verdict, VerdictKind
 from opslayer.settings import Settings
 from opslayer.steps import canary, releasing
 from opslayer.steps.introduce import introduce, pool_variant
@@ -169,3 +170,25 @@ def test_a_shadow_answers_copies_and_nobody_sees_them(desk: Desk) -> None:
         wait_until(lambda: kept() == 10)
         metrics = httpx.get(f"{served.url}/metrics").text
     assert 'opslayer_shadow_copies_total{outcome="kept"} 10.0' in metrics
+
+
+def test_a_canary_that_cannot_be_had_goes_back_and_the_champion_answers(desk: Desk) -> None:
+    gone = Variant(name="gone", pool="gone")
+    tried = canary.begin(desk.capability, gone, desk.stores, desk.decided("a slip"))
+    with serving(desk.home, desk.configs) as served:
+        said = ask_until(served, lambda: desk.newest().number > tried.number)
+    assert {reply.status_code for reply in said} == {200}
+    assert {reply.headers["x-opslayer-variant"] for reply in said} == {"main"}
+    assert desk.newest().canary is None
+    (verdict,) = desk.verdicts(VerdictKind.CANARY)
+    assert (verdict.outcome, verdict.numbers["signals"]["error"]["shown_by"]) == (
+        "rolled_back",
+        "counts",
+    )
+
+
+def test_a_model_version_that_nobody_knows_is_refused(desk: Desk) -> None:
+    unknown = Variant(name="model-9", model_version=9)
+    with pytest.raises(NotFound, match="desk has no model version 9"):
+        canary.begin(desk.capability, unknown, desk.stores, desk.decided("a slip"))
+    assert desk.newest().number == 1

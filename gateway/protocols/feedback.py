@@ -20,6 +20,7 @@ from gateway.call import Call, HttpError, encode
 from opslayer.capability import GuardName, PiiRules
 from opslayer.errors import NotFound, Problem
 from opslayer.guards.pii import Pii, find
+from opslayer.judgement.assignment import every_variant
 from opslayer.records import Feedback, FeedbackKind, Interaction, Value
 from opslayer.stores.journal import Entry, drain
 
@@ -229,7 +230,7 @@ def _why(gateway: Gateway, one: Interaction) -> dict[str, Any]:
         "reason": release.reason,
         "evidence": list(release.evidence),
     }
-    variant = next((each for each in release.variants if each.name == one.variant), None)
+    variant = next((each for each in every_variant(release) if each.name == one.variant), None)
     if variant is not None and variant.model_version is not None:
         version = ledger.versions.get(one.capability, variant.model_version)
         why["model"] = {

@@ -66,6 +66,8 @@ class Assigned:
     """By experiment, the arm's name."""
     why: str
     """One sentence for a person."""
+    ruled: bool = False
+    """Whether a rule picked it."""
 
 
 def assign(release: Release, who: Who) -> Assigned:
@@ -74,7 +76,7 @@ def assign(release: Release, who: Who) -> Assigned:
     canary is in no experiment, since there the arms would not decide what is answered."""
     rule = next((one for one in release.rules if holds(one, who)), None)
     if rule is not None and (named := release.variant(rule.variant)) is not None:
-        return Assigned(named, {}, f"a rule for {told(rule)} picks {named.name}")
+        return Assigned(named, {}, f"a rule for {told(rule)} picks {named.name}", True)
     if (canary := release.canary) is not None and bucket(canary.salt, who.unit) < canary.share:
         name, share = canary.variant.name, canary.share
         return Assigned(canary.variant, {}, f"{_whose(who)} is in the {share:.1%} that try {name}")

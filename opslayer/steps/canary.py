@@ -233,6 +233,7 @@ def signals(trial: Trial, heard: Heard) -> dict[str, list[Stage]]:
     control = [call for call in calls if not _is_canary(trial, call)]
     bad = {
         "error": lambda call: call.failed,
+        "left": lambda call: call.left,
         "guard": lambda call: call.guarded,
         "thumb": lambda call: None if call.thumb is None else not call.thumb,
         "latency": _slow(control),
@@ -251,12 +252,13 @@ def _is_canary(trial: Trial, call: Call) -> bool:
 
 
 def _slow(control: Sequence[Call]) -> Any:
-    """Whether a call was slow, by the champion's first ones; of one that failed nobody can say."""
-    first = [call.latency_ms for call in control if not call.failed][:LIMIT_FROM]
+    """Whether an answer was slow, by the champion's first ones."""
+    known = [call.latency_ms for call in control if call.latency_ms is not None]
+    first = sorted(known[:LIMIT_FROM])
     if len(first) < FEWEST:
         return lambda _: None
-    limit = SLOW * sorted(first)[int(0.95 * len(first))]
-    return lambda call: None if call.failed else call.latency_ms > limit
+    limit = SLOW * first[int(0.95 * len(first))]
+    return lambda call: None if call.latency_ms is None else call.latency_ms > limit
 
 
 def _off(capability: Capability, control: Sequence[Call]) -> Any:

@@ -407,8 +407,8 @@ def _value(capability: Capability, name: Measured) -> Value:
         Measured.THUMB: lambda call: None if call.thumb is None else float(call.thumb),
         Measured.CLICK: lambda call: float(call.clicked),
         Measured.LABEL: label,
-        Measured.ERROR: lambda call: float(call.failed),
-        Measured.GUARD: lambda call: float(call.guarded),
+        Measured.ERROR: lambda call: None if call.failed is None else float(call.failed),
+        Measured.GUARD: lambda call: None if call.guarded is None else float(call.guarded),
         Measured.COST: lambda call: call.cost,
         Measured.LATENCY: lambda call: call.latency_ms,
     }

@@ -13,8 +13,6 @@ from opslayer.stores.events import Events
 
 PAGE = 5_000
 """Entries of the log that are held at once."""
-NO_ANSWER = (Status.ABANDONED,)
-"""How a call ends that tells nothing of who was asked: its caller has gone."""
 
 
 @dataclass(slots=True)
@@ -28,11 +26,14 @@ class Call:
     release: int
     assigned: str
     arms: dict[str, str]
-    failed: bool
+    left: bool
+    """Whether the caller went away before the answer was whole: then nobody knows the rest."""
+    failed: bool | None
     """Whether the variant that was the caller's gave no answer that could be used."""
-    guarded: bool
+    guarded: bool | None
     """Whether a guard found something in an answer."""
-    latency_ms: float
+    latency_ms: float | None
+    """Of an answer by the variant that was the caller's."""
     cost: float
     value: Any = None
     """What a predictor answered."""
@@ -78,7 +79,7 @@ class Heard:
 
     def _take(self, record: object) -> None:
         if isinstance(record, Interaction):
-            if record.assigned and record.status not in NO_ANSWER and not _left(record):
+            if record.assigned and not record.ruled:
                 self.calls[record.id] = call = _call(record)
                 for said in self._early.pop(record.id, ()):
                     _hear(call, said)
@@ -93,12 +94,12 @@ class Heard:
                 self.exposed.setdefault(experiment, {}).setdefault(record.subject, arm)
 
 
-def _left(record: Interaction) -> bool:
-    """Whether a stream broke off because its reader left."""
-    return bool(record.attempts) and record.attempts[-1].outcome == "cancelled"
-
-
 def _call(record: Interaction) -> Call:
+    left = record.status is Status.ABANDONED or (
+        bool(record.attempts) and record.attempts[-1].outcome == "cancelled"
+    )
+    broken = record.status in (Status.FAILED, Status.INCOMPLETE)
+    failed = record.fallback is not None or broken or record.variant != record.assigned
     return Call(
         unit=record.subject or record.id,
         named=record.subject is not None,
@@ -106,13 +107,12 @@ def _call(record: Interaction) -> Call:
         release=record.release,
         assigned=record.assigned,
         arms=record.arms,
-        failed=record.fallback is not None
-        or record.status in (Status.FAILED, Status.INCOMPLETE)
-        or record.variant != record.assigned,
-        guarded=any(":output:" in line for line in record.guards),
-        latency_ms=record.latency_ms,
+        left=left,
+        failed=None if left else failed,
+        guarded=None if left else any(":output:" in line for line in record.guards),
+        latency_ms=None if left or failed else record.latency_ms,
         cost=record.cost,
-        value=record.output.get("value") if record.variant == record.assigned else None,
+        value=None if failed else record.output.get("value"),
     )
 
 

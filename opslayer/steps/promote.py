@@ -52,8 +52,6 @@ def promote(
     without a name or a reason.
     """
     variant = what if isinstance(what, Variant) else model_variant(what)
-    if variant.model_version is not None:
-        stores.ledger.versions.get(capability.name, variant.model_version)
     newest = stores.ledger.releases.newest(capability.name)
     update = {"variants": _with_champion(newest, variant), "canary": None}
     return publish(capability, stores, decision, Change("promote", update))
@@ -74,11 +72,14 @@ class Change:
 def publish(capability: Capability, stores: Stores, decision: Promotion, change: Change) -> Release:
     """Make a release that is the newest one with a change, and let MLflow's alias follow.
 
-    Raises what `promote` raises, and Refused where the change changes nothing.
+    Raises what `promote` raises, NotFound for any model version that the ledger does not know,
+    and Refused where the change changes nothing.
     """
     _need_words(decision.by, decision.reason)
     newest = stores.ledger.releases.newest(capability.name)
     made = _release(capability, newest, decision, change)
+    for number in made.model_versions - (newest.model_versions if newest else set()):
+        stores.ledger.versions.get(capability.name, number)
     release = _earlier(made, newest, stores)
     if release is None and newest is not None and serves(newest) == serves(made):
         follow(capability, stores)  # a killed promotion is mended by whoever asks again

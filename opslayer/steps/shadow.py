@@ -98,13 +98,14 @@ def _numbers(capability: Capability, pairs: Sequence[Call]) -> dict[str, Any]:
     shadows = [one.shadow for one in pairs if one.shadow is not None]
     answered = [one for one in pairs if one.shadow is not None and one.shadow.outcome == "ok"]
     same = [one for one in answered if one.shadow is not None and _agrees(capability, one)]
+    own = [one.latency_ms for one in pairs if one.latency_ms is not None]
     return {
         "copies": len(pairs),
         "failed": len(pairs) - len(answered),
         "agreeing": len(same),
         "cost": sum(one.cost for one in shadows),
         "latency_ms": median(one.latency_ms for one in shadows) if shadows else None,
-        "latency_ms_answer": median(one.latency_ms for one in pairs) if pairs else None,
+        "latency_ms_answer": median(own) if own else None,
     }
 
 
@@ -128,7 +129,7 @@ def _told(its: Shadowing, numbers: dict[str, Any]) -> str:
     return (
         f"{its.variant.name} answered {numbers['copies'] - numbers['failed']} of "
         f"{numbers['copies']} copies, {numbers['agreeing']} as the answer was{judged}; "
-        f"{numbers['latency_ms']:.3g} ms against {numbers['latency_ms_answer']:.3g}"
+        f"{numbers['latency_ms']:.3g} ms against {numbers['latency_ms_answer'] or 0:.3g}"
     )
 
 
