@@ -1,7 +1,7 @@
 """P7: every upstream fault has its right outcome, streamed and not, and the stored row says so.
 
-A capability for each fault, whose one upstream has it and whose fallback is a rule; all through the
-running gateway. `COUNT=2` for a quick look.
+A capability for each fault, streamed and not, whose one upstream has it and whose fallback is a
+rule; all through the running gateway. `COUNT=2` for a quick look.
 """
 
 from __future__ import annotations
@@ -53,9 +53,19 @@ class Reply:
     error: Any = None
 
 
-def config(fault: int, upstream: int, tls: int) -> str:
+BEFORE_OPEN = 4
+"""Trials of a broken stream with one capability: after the next failure its breaker is open, and
+what is asked then is answered by the rule, as it should be."""
+
+
+def capability(fault: int, stream: bool, number: int) -> str:
+    """The name of the capability of a trial."""
+    portion = number // BEFORE_OPEN if fault == 22 else 0
+    return f"f{fault:02}-{'streamed' if stream else 'whole'}-{portion}"
+
+
+def config(fault: int, name: str, upstream: int, tls: int) -> str:
     """A capability's file."""
-    name = f"f{fault:02}"
     address = {
         1: "http://127.0.0.1:9/v1",
         2: "http://nowhere.invalid/v1",
@@ -66,15 +76,15 @@ def config(fault: int, upstream: int, tls: int) -> str:
         f"name: {name}\nkind: chat\nanswer: {{deadline: 6s}}\n"
         "guards: {input: [shape], output: [shape, pii], hold_back: 64}\n"
         f'fallback: [{{rule: {{constant: "{RULE}"}}}}]\nupstreams:\n'
-        f'  - {{name: bad, base_url: "{address}", model: {name}, timeouts: {times}, '
+        f'  - {{name: bad, base_url: "{address}", model: f{fault:02}, timeouts: {times}, '
         "price: {input: 1000, output: 1000}}\n"
     ).replace("first_byte: 500ms", "first_byte: 7s" if fault == 21 else "first_byte: 500ms")
 
 
-def ask(url: str, fault: int, stream: bool) -> Reply:
+def ask(url: str, fault: int, name: str, stream: bool) -> Reply:
     """One call, read to its end."""
     body: dict[str, Any] = {
-        "model": f"f{fault:02}",
+        "model": name,
         "messages": [{"role": "user", "content": "where is my bike?"}],
         "stream": stream,
     }
@@ -165,9 +175,9 @@ def right(fault: int, stream: bool, got: Reply, row: Mapping[str, Any]) -> str:
     return ", ".join(name for name, fine in checks.items() if not fine)
 
 
-def check_left(url: str, upstream: int, stream: bool) -> str:
+def check_left(url: str, upstream: int, name: str, stream: bool) -> str:
     """21: the caller leaves, and the upstream's call is cancelled within a second."""
-    body = {"model": "f21", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+    body = {"model": name, "messages": [{"role": "user", "content": "x"}], "stream": stream}
     with contextlib.suppress(httpx.ReadTimeout):
         httpx.post(f"{url}/v1/chat/completions", json=body, timeout=httpx.Timeout(5, read=0.3))
     deadline = time.monotonic() + 1.0
@@ -178,11 +188,13 @@ def check_left(url: str, upstream: int, stream: bool) -> str:
     return "the upstream's call went on"
 
 
-def trial(url: str, upstream: int, fault: int, stream: bool) -> str:
+def trial(url: str, upstream: int, case: tuple[int, bool], number: int) -> str:
     """One call and its row; what is wrong, empty where nothing is."""
+    fault, stream = case
+    name = capability(fault, stream, number)
     if fault == 21:
-        return check_left(url, upstream, stream)
-    got = ask(url, fault, stream)
+        return check_left(url, upstream, name, stream)
+    got = ask(url, fault, name, stream)
     id = got.headers.get("x-opslayer-interaction", "")
     row = httpx.get(f"{url}/v1/interactions/{id}", timeout=20).json()
     return right(fault, stream, got, row) if "status" in row and "variant" in row else "no row"
@@ -213,22 +225,24 @@ def measure(count: int, tell: Callable[[str], None]) -> dict[tuple[int, bool], l
         tls = tls_nonsense()
         folder = Path(made, "configs", "capabilities")
         folder.mkdir(parents=True)
-        for fault in range(1, 26):
-            text = config(fault, upstream, tls.getsockname()[1])
-            (folder / f"f{fault:02}.yaml").write_text(text)
+        cases = [(fault, stream) for fault in range(1, 26) for stream in (False, True)]
+        for fault, stream in cases:
+            for name in {capability(fault, stream, number) for number in range(count)}:
+                text = config(fault, name, upstream, tls.getsockname()[1])
+                (folder / f"{name}.yaml").write_text(text)
         environment = {"OPSLAYER_HOME": f"{made}/home", "OPSLAYER_CONFIGS": f"{made}/configs"}
         environment["OPSLAYER_LOG_LEVEL"] = "error"
         mock = module("benchmarks.fault_upstream", upstream)
         serve = module("commands", "serve", "--port", port, **environment)
         url = f"http://127.0.0.1:{port}"
         with running(mock, f"http://127.0.0.1:{upstream}/calls"), running(serve, f"{url}/readyz"):
-            for fault in range(1, 26):
-                for stream in (False, True):
-                    wrong = [trial(url, upstream, fault, stream) for _ in range(count)]
-                    found[fault, stream] = wrong
-                    bad = [one for one in wrong if one]
-                    how = "streamed" if stream else "whole"
-                    tell(f"fault {fault:2} {how:9} {len(wrong) - len(bad)}/{len(wrong)} {bad[:1]}")
+            for fault, stream in cases:
+                case = (fault, stream)
+                wrong = [trial(url, upstream, case, number) for number in range(count)]
+                found[case] = wrong
+                bad = [one for one in wrong if one]
+                how = "streamed" if stream else "whole"
+                tell(f"fault {fault:2} {how:9} {len(wrong) - len(bad)}/{len(wrong)} {bad[:1]}")
         tls.close()
     return found
 

@@ -20,8 +20,8 @@ from gateway.call import Call, HttpError, encode
 from opslayer.capability import GuardName, PiiRules
 from opslayer.errors import NotFound, Problem
 from opslayer.guards.pii import Pii, find
-from opslayer.judgement.assignment import every_variant
-from opslayer.records import Feedback, FeedbackKind, Interaction, Value
+from opslayer.records import Feedback, FeedbackKind, Value
+from opslayer.steps.explain import explain
 from opslayer.stores.journal import Entry, drain
 
 if TYPE_CHECKING:
@@ -197,49 +197,8 @@ def is_strange(id: Any) -> bool:
 
 async def interaction(gateway: Gateway, call: Call) -> None:
     """GET /v1/interactions/{id}: what answered, why, and from which data."""
-    found = await asyncio.to_thread(_find, gateway, call.caller.tenant, call.params["id"])
+    asked = (gateway.stores, call.params["id"], call.caller.tenant)
+    found = await asyncio.to_thread(explain, *asked)
     if found is None:
         raise HttpError(404, "not_found", "there is no such interaction of yours")
     await call.reply(200, encode(found))
-
-
-def _find(gateway: Gateway, tenant: str, id: str) -> dict[str, Any] | None:
-    stores = gateway.stores
-    drain(stores.journal, stores.events)
-    there = stores.events.interactions([id[:64]])
-    if not there or there[0].tenant != tenant:
-        return None
-    one = there[0]
-    return {
-        **one.model_dump(mode="json"),
-        "why": _why(gateway, one),
-        "feedback": [said.model_dump(mode="json") for said in stores.events.feedback_about(one)],
-    }
-
-
-def _why(gateway: Gateway, one: Interaction) -> dict[str, Any]:
-    """The release that chose the variant, and what its model was trained on."""
-    ledger = gateway.stores.ledger
-    if not one.release:
-        return {"release": None, "reason": "nothing was released yet"}
-    release = ledger.releases.get(one.capability, one.release)
-    why: dict[str, Any] = {
-        "release": release.number,
-        "by": release.by,
-        "at": release.at.isoformat(),
-        "reason": release.reason,
-        "evidence": list(release.evidence),
-    }
-    variant = next((each for each in every_variant(release) if each.name == one.variant), None)
-    if variant is not None and variant.model_version is not None:
-        version = ledger.versions.get(one.capability, variant.model_version)
-        why["model"] = {
-            "version": version.version,
-            "snapshot": version.snapshot,
-            "trained_at": version.trained_at.isoformat(),
-            "metrics": version.metrics,
-            "run_id": version.run_id,
-        }
-    if variant is not None and variant.prompt is not None:
-        why["prompt"] = {"name": variant.prompt, "version": variant.prompt_version}
-    return why
