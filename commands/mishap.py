@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST = 3_000
 """Calls within which it is undone."""
+NEWEST = 500
+"""Rows that are asked about, again and again."""
 SHOWN = 100
 """Calls between two lines of progress."""
 DUMMIES = {
@@ -109,7 +111,7 @@ def _ship(past: Past, version: Version) -> Release:
 
 def _calls(past: Past, url: str) -> Iterator[Mapping[str, str]]:
     """Call as one subject after another with rows that were lived; yields each reply's headers."""
-    known = past.rows[past.rows["label"].notna()].tail(MOST)
+    known = past.rows[past.rows["label"].notna()].tail(NEWEST)
     for number in range(MOST):
         row = known.iloc[number % len(known)]
         asked = {name: row[name] for name in past.capability.columns}

@@ -6,10 +6,12 @@ answered in the end, so that a fallback hides no failure.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opslayer.capability import Capability, Kind
 from opslayer.errors import Refused, StaleParent, StoreError
@@ -37,15 +39,23 @@ NEWEST = 1_000
 """Entries of each writer that are looked at for that."""
 DAY = timedelta(days=1)
 LIMIT_FROM = 200
-"""The champion's first answers in a trial, which say what is slow and what is far off."""
+"""The champion's answers before a call, which say what is slow and what is far off by then."""
 FEWEST = 30
 """Of them, below which neither is judged; and answers of the canary, below which it stays as it
 is."""
-SLOW = 2.0
-"""Times the time within which 95 of 100 of these came: slower is bad. What is a little slower is
-no harm, and a loaded model's first answers always are."""
-FAR = 0.8
-"""Share of the champion's errors of a number that are not bad."""
+
+
+class Limit(NamedTuple):
+    """Beyond what a value is bad: so many times that below which a share of the champion's lie."""
+
+    share: float
+    times: float
+
+
+SLOW = Limit(0.95, 2.0)
+"""What is a little slower is no harm, and a loaded model's first answers always are."""
+FAR = Limit(0.8, 1.0)
+"""Of a number's error."""
 
 
 def bring(
@@ -226,51 +236,55 @@ def _change(trial: Trial, stores: Stores, now: datetime, step: _Step) -> Release
         return stores.ledger.releases.for_cause(trial.capability.name, kept.id)
 
 
+Said = tuple[Call, bool]
+"""A call, and whether its answer was bad."""
+
+
 def signals(trial: Trial, heard: Heard) -> dict[str, list[Stage]]:
     """The trial's bad answers of each kind, stage by stage. A kind nobody has spoken of is left
     out."""
     calls = list(heard.of({one.number for one in trial.releases}))
-    control = [call for call in calls if not _is_canary(trial, call)]
-    bad = {
-        "error": lambda call: call.failed,
-        "left": lambda call: call.left,
-        "guard": lambda call: call.guarded,
-        "thumb": lambda call: None if call.thumb is None else not call.thumb,
-        "latency": _slow(control),
-        "label": _off(trial.capability, control),
+    kind = trial.capability.task
+    found = {
+        "error": [(call, call.failed) for call in calls if call.failed is not None],
+        "left": [(call, call.left) for call in calls],
+        "guard": [(call, call.guarded) for call in calls if call.guarded is not None],
+        "thumb": [(call, not call.thumb) for call in calls if call.thumb is not None],
+        "latency": _beyond(trial, [(call, call.latency_ms) for call in calls], SLOW),
+        "label": [(call, wrong(call, kind) > 0) for call in calls if call.judged],
     }
-    found = {}
-    for name, test in bad.items():
-        judged = [(call, said) for call in calls if (said := test(call)) is not None]
-        if any(_is_canary(trial, call) for call, _ in judged):
-            found[name] = _stages(trial, judged)
-    return found
+    if kind is Kind.REGRESSION:
+        errors = [(call, wrong(call, kind) if call.judged else None) for call in calls]
+        found["label"] = _beyond(trial, errors, FAR)
+    tried = {name for name, said in found.items() if any(_is_canary(trial, one) for one, _ in said)}
+    return {name: _stages(trial, said) for name, said in found.items() if name in tried}
 
 
 def _is_canary(trial: Trial, call: Call) -> bool:
     return call.assigned == trial.canary.variant.name
 
 
-def _slow(control: Sequence[Call]) -> Any:
-    """Whether an answer was slow, by the champion's first ones."""
-    known = [call.latency_ms for call in control if call.latency_ms is not None]
-    first = sorted(known[:LIMIT_FROM])
-    if len(first) < FEWEST:
-        return lambda _: None
-    limit = SLOW * first[int(0.95 * len(first))]
-    return lambda call: None if call.latency_ms is None else call.latency_ms > limit
+def _beyond(trial: Trial, values: Iterable[tuple[Call, float | None]], limit: Limit) -> list[Said]:
+    """Whether each value lies beyond what the champion's last ones before it say.
 
-
-def _off(capability: Capability, control: Sequence[Call]) -> Any:
-    """Whether an answer was wrong; of a number, further off than most of the champion's first."""
-    kind = capability.task
-    if kind is not Kind.REGRESSION:
-        return lambda call: wrong(call, kind) > 0 if call.judged else None
-    first = [wrong(call, kind) for call in control if call.judged][:LIMIT_FROM]
-    if len(first) < FEWEST:
-        return lambda _: None
-    limit = sorted(first)[int(FAR * len(first))]
-    return lambda call: wrong(call, kind) > limit if call.judged else None
+    A limit that is known before the value comes is the same for both sides, whoever's it is, and
+    moves with the world: what is hard for everybody today is no harm.
+    """
+    before: deque[float] = deque()
+    ordered: list[float] = []
+    found = []
+    for call, value in values:
+        if value is None:
+            continue
+        if len(ordered) >= FEWEST:
+            most = limit.times * ordered[int(limit.share * len(ordered))]
+            found.append((call, value > most))
+        if not _is_canary(trial, call):
+            before.append(value)
+            insort(ordered, value)
+            if len(before) > LIMIT_FROM:
+                del ordered[bisect_left(ordered, before.popleft())]
+    return found
 
 
 def _stages(trial: Trial, judged: Iterable[tuple[Call, bool]]) -> list[Stage]:
