@@ -117,11 +117,18 @@ def services(
         )
         for number in range(1, workers + 1)
     ]
-    beside = {"drain": "carries interactions into the log", "watch": "watches what is on trial"}
+    python, health = sys.executable, f"http://{address}:{port}/healthz"
     others = [
-        Service(name, [sys.executable, "-m", f"gateway.{name}"], does, logs_to_stderr=heard)
-        for name, does in beside.items()
-    ]
+        Service(
+            "drain", [python, "-m", "gateway.drain"], "carries interactions into the log",
+            logs_to_stderr=heard,
+        ),
+        Service(
+            # It loads much, and nothing is on trial before somebody can be answered.
+            "watch", [python, "-m", "commands.after", health, "gateway.watch"],
+            "watches what is on trial", logs_to_stderr=heard,
+        ),
+    ]  # fmt: skip
     return [*made, *others]
 
 
