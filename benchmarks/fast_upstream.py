@@ -1,6 +1,6 @@
 """An OpenAI-compatible upstream that answers at once: what a gateway adds is then all there is.
 
-`python -m benchmarks.fast_upstream PORT`.
+`python -m benchmarks.fast_upstream PORT [SECONDS]`, which it takes for each answer.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ REPLY = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(BODY)
 ) + BODY
 
+THINKS = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+
 
 class Answer(asyncio.Protocol):
     """Answers every request on a connection with the same completion."""
@@ -51,7 +53,10 @@ class Answer(asyncio.Protocol):
             if len(self.buffer) < head + 4 + length:
                 return
             self.buffer = self.buffer[head + 4 + length :]
-            self.transport.write(REPLY)
+            if THINKS:
+                asyncio.get_running_loop().call_later(THINKS, self.transport.write, REPLY)
+            else:
+                self.transport.write(REPLY)
 
 
 async def serve(port: int) -> None:
