@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,9 @@ THINKS = 0.1
 """Seconds that the upstream takes for an answer: a language model takes longer."""
 TIMES = 5
 """Of what it can."""
-WORDS = 1_500
+CALLERS = 64
+"""Who keep it as busy as it can be."""
+WORDS = 600
 TEXT = " ".join(f"word{number} of a letter that somebody wrote" for number in range(WORDS))
 BODY = json.dumps({"model": "desk", "messages": [{"role": "user", "content": TEXT}]}).encode()
 JSON = {"content-type": "application/json"}
@@ -65,7 +68,8 @@ async def ask(client: aiohttp.ClientSession, url: str, due: float, begun: float)
         async with client.post(url, data=BODY, headers=JSON) as said:
             await said.read()
             status, told = said.status, "retry-after" in said.headers
-    except (aiohttp.ClientError, TimeoutError):
+    except (aiohttp.ClientError, TimeoutError) as error:
+        say(f"no reply: {type(error).__name__}: {error}")
         status, told = 0, False
     return Reply(due, sent - begun - due, loop.time() - sent, status, told)
 
@@ -85,7 +89,7 @@ async def load(url: str, rate: float, seconds: float) -> list[Reply]:
 
 
 async def capacity(url: str) -> float:
-    """Requests a second that it answers to eight callers who each wait for their answer."""
+    """Requests a second that it answers to callers who each wait for their answer."""
     loop = asyncio.get_running_loop()
     count, until = 0, loop.time() + 5
 
@@ -96,7 +100,7 @@ async def capacity(url: str) -> float:
             count += said.status == 200  # not in one line: others count while this one waits
 
     async with aiohttp.ClientSession() as client:
-        await asyncio.gather(*(again(client) for _ in range(8)))
+        await asyncio.gather(*(again(client) for _ in range(CALLERS)))
     return count / 5
 
 
@@ -113,11 +117,12 @@ def judged(peak: float, calm: list[Reply], rush: list[Reply], after: list[Reply]
     unloaded = percentile([one.took for one in calm if one.status == 200], 0.99)
     odd = [one for one in refused if one.status not in (429, 503) or not one.told_when]
     goodput = len(accepted) / SECONDS
+    say(f"replies by status: {dict(Counter(one.status for one in rush))}")
     say(
         f"peak {peak:.0f}/s; p99 unloaded {unloaded * 1e3:.1f} ms; at {TIMES} times: "
         f"{goodput:.0f}/s answered, p50 {statistics.median(accepted) * 1e3:.1f}, "
         f"p99 {percentile(accepted, 0.99) * 1e3:.1f} ms; {len(refused):,} refused, p99 "
-        f"{percentile([one.took for one in refused], 0.99) * 1e3:.1f} ms; the client itself was late "
+        f"{percentile([one.took for one in refused], 0.99) * 1e3:.1f} ms; the client was late "
         f"by {percentile([one.late for one in rush], 0.99) * 1e3:.1f} ms"
     )
     return [

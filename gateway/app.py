@@ -147,7 +147,7 @@ class Gateway:
                 raise HttpError(415, "unsupported_encoding", "send the body as it is, not packed")
             await route.handler(call)
         finally:
-            self.admission.under_way -= 1
+            self.admission.done()
 
     async def _check(self, call: Call, route: Route) -> None:
         if route.needs is Needs.PUBLIC:

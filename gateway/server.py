@@ -126,6 +126,7 @@ def protocol(admission: Admission) -> type[HttpToolsProtocol]:
             super().on_header(name, value)
 
         def on_headers_complete(self) -> None:
+            self._stop_timer()  # now: a request that came whole is over when its data is
             self._open, self._raw = False, 0
             idle = self.cycle is None or self.cycle.response_complete
             if idle and not self.url.startswith(ALWAYS) and admission.full():
