@@ -1,7 +1,8 @@
 """Does a trial catch harm, and leave alone what is harmless? Traffic made up, judged as it is.
 
-Every look is the product's own `judge` on all that was seen so far; a trial ends at its first
-`rollback`. Excess: bad answers of the canary beyond those that its callers would have had anyway.
+Every look is the product's own `judge` on all that was seen so far: at each bad answer of the
+canary that becomes known, and in between; a trial ends at its first `rollback`. Excess: bad answers
+of the canary beyond those that its callers would have had anyway.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from benchmarks.bars import Bar, finish, say
 from opslayer.judgement.canary import Side, Stage, judge
@@ -26,9 +28,15 @@ SHARE = 0.1
 RAMP = (0.1, 0.25, 0.5)
 SIGNALS = {
     "error": (0.02, 1.0), "latency": (0.05, 1.0), "guard": (0.01, 1.0),
-    "thumb": (0.1, 0.15), "label": (0.2, 1.0),
+    "thumb": (0.1, 0.05), "label": (0.2, 1.0),
 }  # fmt: skip
 """By kind of bad answer, how often control's are, and the share of calls of which it is known."""
+
+MORE_THUMBS = 0.15
+"""Share of calls with a thumb at which a trial of this length can be sure of what thumbs say."""
+THUMB_REQUESTS = 40_000
+SUBJECTS = 3_000
+MOST_CALLS = 200
 
 Bools = NDArray[np.bool_]
 
@@ -55,6 +63,7 @@ class Seen:
     traffic: Traffic
     canary: Bools
     bad: Bools
+    known: Bools
     counts: list[NDArray[np.int64]] = field(default_factory=list)
 
     @classmethod
@@ -63,7 +72,7 @@ class Seen:
         canary = points < shares(traffic)
         rate = traffic.base + traffic.gap * canary
         bad, known = rng.random(len(points)) < rate, rng.random(len(points)) < traffic.known
-        seen = cls(traffic, canary, bad)
+        seen = cls(traffic, canary, bad, known)
         stage = np.arange(len(points)) * len(traffic.ramp) // len(points)
         for number in range(len(traffic.ramp)):
             here = known & (stage == number)
@@ -103,15 +112,15 @@ def side(units: int, bad: int) -> Side:
     return Side(units, bad, mean, variance, bad)
 
 
-def ends(run: Mapping[str, Seen], requests: int) -> int | None:
-    """After how many requests a trial is rolled back; None where it is not."""
-    looks = {*range(LOOK, requests + 1, LOOK)}
+def ends(run: Mapping[str, Seen], requests: int, outcome: str = "rollback") -> int | None:
+    """After how many requests a trial first comes to an outcome; None where it never does."""
+    looks: set[int] = {*range(LOOK, requests + 1, LOOK)}
     for seen in run.values():
-        told = np.flatnonzero(seen.canary & seen.bad) + 1 + seen.traffic.delay
+        told = np.flatnonzero(seen.canary & seen.bad & seen.known) + 1 + seen.traffic.delay
         looks |= {int(at) for at in told if at <= requests}
     for at in sorted(looks):
         signals = {name: stages for name, seen in run.items() if (stages := seen.stages(at))}
-        if judge(signals, MAX_HARM).outcome == "rollback":
+        if judge(signals, MAX_HARM).outcome == outcome:
             return at
     return None
 
@@ -128,41 +137,84 @@ def one_kind(traffic: Traffic, runs: int, seed: int) -> tuple[list[int | None], 
     return found, excess
 
 
-def five_kinds(harmed: str | None, runs: int, seed: int) -> int:
+def false_passes(base: float, runs: int, seed: int) -> int:
+    """How many trials pass at any time although the canary does just the harm to be excluded."""
+    rng, traffic = np.random.default_rng(seed), Traffic(base=base, gap=MAX_HARM)
+    found = [
+        ends({"error": Seen.of(traffic, rng.random(REQUESTS), rng)}, REQUESTS, "passed")
+        for _ in range(runs)
+    ]
+    return sum(end is not None for end in found)
+
+
+Kinds = Mapping[str, tuple[float, float]]
+
+
+def five_kinds(harmed: str | None, runs: int, seed: int, kinds: Kinds = SIGNALS) -> int:
     """How many of so many trials end that are judged by five kinds, of which one may be worse."""
     rng, ended = np.random.default_rng(seed), 0
-    requests = 2 * REQUESTS if harmed == "thumb" else REQUESTS
+    requests = THUMB_REQUESTS if harmed == "thumb" else REQUESTS
     for _ in range(runs):
         points = rng.random(requests)
         run = {
             name: Seen.of(
                 Traffic(base, GAP if name == harmed else 0.0, known, requests=requests), points, rng
             )
-            for name, (base, known) in SIGNALS.items()
+            for name, (base, known) in kinds.items()
         }
         ended += ends(run, requests) is not None
     return ended
 
 
+def best_single_look(runs: int = 20_000) -> float:
+    """In what share a single look at the end finds worse thumbs, with all of their kind's alpha.
+
+    The z-test of two shares, nearly the best there is where one may look once: a test that may be
+    asked at any time pays for that, and finds less.
+    """
+    rng = np.random.default_rng(90)
+    base, known = SIGNALS["thumb"]
+    units = [rng.binomial(round(THUMB_REQUESTS * part), known, runs) for part in (SHARE, 1 - SHARE)]
+    bad = [rng.binomial(units[0], base + GAP), rng.binomial(units[1], base)]
+    rate = (bad[0] + bad[1]) / (units[0] + units[1])
+    error = np.sqrt(rate * (1 - rate) * (1 / units[0] + 1 / units[1]))
+    z = (bad[0] / units[0] - bad[1] / units[1]) / error
+    return float(np.mean(z >= norm.isf(0.05 / len(SIGNALS))))
+
+
 def clustered(runs: int, seed: int) -> int:
-    """A/A trials that end although nothing is worse: few subjects call most, and what is bad is bad
-    for the same ones again and again."""
+    """A/A trials that end although nothing is worse: few subjects call most, what is bad is bad for
+    the same ones again and again, and their calls come in any order."""
     rng, ended = np.random.default_rng(seed), 0
     for _ in range(runs):
-        calls = np.minimum(200, rng.pareto(1.0, 1_500).astype(int) + 1)
-        rate = np.where(rng.random(len(calls)) < 0.1, 0.9, 0.01)
-        canary = rng.random(len(calls)) < SHARE
-        answers = [rng.random(number) < its for number, its in zip(calls, rate, strict=True)]
-        means = np.array([one.mean() for one in answers])
-        first = np.array([one[0] for one in answers])
-        for at in range(20, len(calls) + 1, 20):
-            parts = [
-                Side.of(means[:at][mine], first[:at][mine]) for mine in (canary[:at], ~canary[:at])
-            ]
-            if judge({"error": [Stage(SHARE, *parts)]}, MAX_HARM).outcome == "rollback":
-                ended += 1
-                break
+        calls = np.minimum(MOST_CALLS, rng.pareto(1.0, SUBJECTS).astype(int) + 1)
+        who = rng.permutation(np.repeat(np.arange(SUBJECTS), calls))[:REQUESTS]
+        rate = np.where(rng.random(SUBJECTS) < 0.1, 0.9, 0.01)
+        canary, bad = rng.random(SUBJECTS) < SHARE, rng.random(len(who)) < rate[who]
+        ended += any(
+            judge({"error": [stage]}, MAX_HARM).outcome == "rollback"
+            for stage in of_subjects(who, bad, canary)
+        )
     return ended
+
+
+def of_subjects(who: NDArray[np.int64], bad: Bools, canary: Bools, step: int = 50) -> list[Stage]:
+    """One stage as it is seen after every so many calls, each subject one unit.
+
+    `who` calls and whether the answer was bad, call by call; who of them is on the canary.
+    """
+    known, first = np.unique(who, return_index=True)
+    begun = np.zeros(len(canary), bool)
+    begun[known] = bad[first]
+    calls, wrong, stages = np.zeros(len(canary)), np.zeros(len(canary)), []
+    for at in range(0, len(who), step):
+        batch = who[at : at + step]
+        calls += np.bincount(batch, minlength=len(canary))
+        wrong += np.bincount(batch, bad[at : at + step], len(canary))
+        sides = [(calls > 0) & mine for mine in (canary, ~canary)]
+        units = [Side.of(wrong[its] / calls[its], begun[its]) for its in sides]
+        stages.append(Stage(SHARE, *units))
+    return stages
 
 
 def excess_bars() -> list[Bar]:
@@ -188,7 +240,7 @@ def excess_bars() -> list[Bar]:
 def calm_bars() -> list[Bar]:
     """Nothing is worse."""
     bars = []
-    for base in (0.02, 0.1, 0.3):
+    for base in (0.005, 0.02, 0.1, 0.3):
         found, _ = one_kind(Traffic(base=base), RUNS, 10 + int(base * 100))
         ended = sum(end is not None for end in found)
         bars.append(Bar(f"A/A at base {base}: rollbacks", ended, f"<= {0.05 * RUNS:g}", RUNS))
@@ -199,35 +251,43 @@ def calm_bars() -> list[Bar]:
     alike = clustered(RUNS, 51)
     bars.append(Bar("A/A of busy subjects: rollbacks", alike, f"<= {0.05 * RUNS:g}", RUNS))
     say(f"A/A on the ramp {ended}, of busy subjects {alike}, of {RUNS}")
+    for base in (0.02, 0.2):
+        passed = false_passes(base, RUNS // 2, 52)
+        name = f"harm of {MAX_HARM:.0%} at base {base}: passed"
+        bars.append(Bar(name, passed, f"<= {0.05 * RUNS / 2:g}", RUNS // 2))
+        say(f"{name} {passed} of {RUNS // 2}")
     return bars
 
 
 def late_bars() -> list[Bar]:
     """Labels that come late: the test is as quick, and the delay is paid for beside."""
-    bars = []
+    bars, runs = [], RUNS // 4
     for delay in (2_000, 5_000):
-        traffic = Traffic(base=0.2, gap=GAP, delay=delay)
-        found, excess = one_kind(traffic, RUNS // 4, 60 + delay)
-        missed = sum(end is None for end in found)
-        paid = SHARE * GAP * delay
+        late, at_once = Traffic(base=0.2, gap=GAP, delay=delay), Traffic(base=0.2, gap=GAP)
+        found, excess = one_kind(late, runs, 60 + delay)
+        _, prompt = one_kind(at_once, runs, 60 + delay)
+        missed, paid = sum(end is None for end in found), SHARE * GAP * delay
         say(
-            f"labels {delay} requests late: excess {np.mean(excess):.1f}, of which the delay alone "
-            f"(share x gap x delay) is {paid:g}"
+            f"labels {delay} requests late: excess {np.mean(excess):.1f}, of which share x gap x "
+            f"delay is {paid:g} and the excess without a delay {np.mean(prompt):.1f}"
         )
-        bars.append(Bar(f"labels {delay} requests late: missed", missed, "<= 5", RUNS // 4))
+        bars.append(Bar(f"labels {delay} requests late: missed", missed, "<= 5", runs))
     return bars
 
 
 def kind_bars() -> list[Bar]:
     """Five kinds of bad answers judged together."""
-    runs = RUNS // 8
-    bars = []
-    for name in SIGNALS:
-        missed = runs - five_kinds(name, runs, 70)
+    runs, bars = RUNS // 4, []
+    trials: list[tuple[str, str, Kinds]] = [(name, name, SIGNALS) for name in SIGNALS]
+    often = {**SIGNALS, "thumb": (SIGNALS["thumb"][0], MORE_THUMBS)}
+    trials.append((f"thumb (of {MORE_THUMBS:.0%} of calls)", "thumb", often))
+    for name, harmed, kinds in trials:
+        missed = runs - five_kinds(harmed, runs, 70, kinds)
         say(f"{name} alone is worse by 10 points: caught {runs - missed} of {runs}")
         bars.append(Bar(f"{name} worse among five: missed", missed, f"<= {0.05 * runs:g}", runs))
-    ended = five_kinds(None, runs, 80)
-    bars.append(Bar("A/A of five kinds: rollbacks", ended, f"<= {0.05 * runs:g}", runs))
+    say(f"of thumbs, a single look at the end would have found {best_single_look():.1%}")
+    ended = five_kinds(None, RUNS, 80)
+    bars.append(Bar("A/A of five kinds: rollbacks", ended, f"<= {0.05 * RUNS:g}", RUNS))
     return bars
 
 

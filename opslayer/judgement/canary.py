@@ -14,17 +14,21 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln
-from scipy.stats import beta
+from scipy.special import betainc, betaln, logsumexp
+from scipy.stats import binom
 
 from opslayer.judgement.outcome import Outcome
 
 FEWEST_UNITS = 30
 """Units of either side, below which no mean is compared."""
+FEWEST_OF_STAGE = 2
+"""Units of either side of a stage, below which it is left out of the means."""
 FEWEST_BAD = 5
 """Bad units of either side, below which the asymptotic test is none."""
 TUNE = 300.0
 """Units of the canary near which its bounds are tightest."""
+FAR_TAIL_TERMS = 1_000
+"""Of a binomial tail too small for a float: the largest ones; what is left out makes e smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,13 @@ class Side:
             bad=int((shares > 0).sum()),
         )
 
-    @property
-    def cautious_variance(self) -> float:
-        """That of a unit of a side where one more were bad: none seen does not mean none there."""
-        likely = (self.bad + 1) / (self.units + 2)
+    def cautious_variance(self, rate: float = 0.0) -> float:
+        """That of a unit of a side where one more were bad, or that were bad at a rate or above.
+
+        None seen does not mean none there. To exclude a rate takes the variance of that rate: the
+        one seen is smallest where luck was greatest, and passed twice alpha of harmful trials.
+        """
+        likely = min(0.5, max((self.bad + 1) / (self.units + 2), rate))
         return max(self.variance, likely * (1 - likely))
 
 
@@ -72,6 +79,17 @@ class Stage:
     canary: Side
     control: Side
 
+    @property
+    def pairs(self) -> float:
+        """What both sides' means together rest on: n_a n_b / (n_a + n_b), nearly n f(1 - f).
+
+        0 where they can't be compared: a single unit has no variance, and would look sure.
+        """
+        mine, other = self.canary.units, self.control.units
+        if min(mine, other) < FEWEST_OF_STAGE or not 0 < self.share < 1:
+            return 0.0
+        return mine * other / (mine + other)
+
 
 def judge(signals: Mapping[str, Sequence[Stage]], max_harm: float, alpha: float = 0.05) -> Outcome:
     """Whether a trial has to end, has passed, or goes on.
@@ -80,10 +98,11 @@ def judge(signals: Mapping[str, Sequence[Stage]], max_harm: float, alpha: float 
     and in each by the two tests. Outcomes: `rollback` (for some kind either test shows more bad
     answers than the control's, and at least `max_harm` more were seen: a sure harm that is smaller
     than what is accepted ends nothing); `passed` (of every kind more than `max_harm` is excluded);
-    `no_harm` (neither yet). Wrong about the first with chance at most alpha, however often asked.
+    `no_harm` (neither yet). Wrong about the first with chance at most alpha, however often
+    asked, and so about the second where there is that harm (as units grow in number).
     """
     rate = alpha / max(1, len(signals))
-    seen = {name: _Seen.of(stages, rate) for name, stages in signals.items()}
+    seen = {name: _Seen.of(stages, rate, max_harm) for name, stages in signals.items()}
     numbers = {
         "max_harm": max_harm,
         "signals": {name: one.numbers() for name, one in seen.items()},
@@ -112,23 +131,23 @@ class _Seen:
     difference: float
     """Of the shares of bad answers, the canary's less the control's."""
     upper: float
-    """Above which the true difference is not; infinite where too few were seen."""
+    """Below max_harm where so much harm is excluded; infinite where too few were seen."""
     log_e: float
     shown_by: Shown
     """The test that shows harm."""
 
     @classmethod
-    def of(cls, stages: Sequence[Stage], alpha: float) -> _Seen:
-        difference, errors = _difference(stages)
-        units = sum(one.canary.units + one.control.units for one in stages)
-        tune = _tune(stages)
-        harm = _radius(units, errors[0], alpha / 2, tune)
+    def of(cls, stages: Sequence[Stage], alpha: float, max_harm: float) -> _Seen:
+        compared = [one for one in stages if one.pairs]
+        difference, errors = _difference(compared, max_harm)
+        looked = _looked(compared)
+        harm = _radius(looked, errors[0], alpha / 2)
         log_e = sum(log_e_value(one) for one in stages)
         shown: Shown = "counts" if log_e >= -math.log(alpha / 2) else ""
-        if not shown and _enough(stages, FEWEST_BAD) and difference > harm:
+        if not shown and _enough(compared, FEWEST_BAD) and difference > harm:
             shown = "means"
-        upper = difference + _radius(units, errors[1], alpha, tune)
-        return cls(stages, difference, upper if _enough(stages, 0) else math.inf, log_e, shown)
+        upper = difference + _radius(looked, errors[1], alpha)
+        return cls(stages, difference, upper if _enough(compared, 0) else math.inf, log_e, shown)
 
     def __str__(self) -> str:
         canary, control = (_total(self.stages, side) for side in ("canary", "control"))
@@ -160,56 +179,70 @@ def log_e_value(stage: Stage) -> float:
     chance alpha at most: the likelihood ratio of a uniform prior on (f, 1] to f. Stages multiply.
     """
     a, b, f = stage.canary.first_bad, stage.control.first_bad, stage.share
-    return float(
-        betaln(a + 1, b + 1)
-        + beta.logsf(f, a + 1, b + 1)
-        - math.log1p(-f)
-        - a * math.log(f)
-        - b * math.log1p(-f)
-    )
+    if not 0 < f < 1:
+        return 0.0  # where nobody, or everybody, is the canary's there is nothing to compare
+    likelihood = a * math.log(f) + (b + 1) * math.log1p(-f)
+    return float(betaln(a + 1, b + 1)) + _log_above(a, b, f) - likelihood
 
 
-def _difference(stages: Sequence[Stage]) -> tuple[float, tuple[float, float]]:
-    """The difference over all stages, and its standard error as it is and with caution.
+def _log_above(a: int, b: int, f: float) -> float:
+    """log P(Beta(a + 1, b + 1) > f), which is log P(Binomial(a + b + 1, f) <= a).
 
-    Stages count by how many pairs of units they could form, which no answer has a say in.
+    Finite however small: one stage in which the canary was far better must leave e a number that
+    the stages after it can still raise.
     """
-    weights = [
-        one.canary.units * one.control.units / (one.canary.units + one.control.units)
-        for one in stages
-        if one.canary.units and one.control.units
-    ]
-    both = [one for one in stages if one.canary.units and one.control.units]
-    total = sum(weights)
+    above = float(betainc(b + 1, a + 1, 1 - f))
+    if above > 1e-290:
+        return math.log(above)
+    largest = np.arange(max(0, a - FAR_TAIL_TERMS), a + 1)
+    return float(logsumexp(binom.logpmf(largest, a + b + 1, f)))
+
+
+def _difference(stages: Sequence[Stage], max_harm: float) -> tuple[float, tuple[float, float]]:
+    """The difference over all stages; its standard error as it is, and if the canary did max_harm.
+
+    Stages count by their pairs, which no answer has a say in: pairs times a difference is nearly
+    the sum over units of answer x (on the canary - share), whose steps have mean 0 where nothing
+    is worse, whatever the step of the ramp and however the world's rate of bad answers moves.
+    """
+    total = sum(one.pairs for one in stages)
     if not total:
         return 0.0, (math.inf, math.inf)
     difference, plain, careful = 0.0, 0.0, 0.0
-    for stage, weight in zip(both, weights, strict=True):
-        share, (canary, control) = weight / total, (stage.canary, stage.control)
-        difference += share * (canary.mean - control.mean)
-        plain += share**2 * (canary.variance / canary.units + control.variance / control.units)
-        careful += share**2 * (
-            canary.cautious_variance / canary.units + control.cautious_variance / control.units
+    for stage in stages:
+        weight, canary, control = stage.pairs / total, stage.canary, stage.control
+        difference += weight * (canary.mean - control.mean)
+        plain += weight**2 * (canary.variance / canary.units + control.variance / control.units)
+        careful += weight**2 * (
+            canary.cautious_variance(control.mean + max_harm) / canary.units
+            + control.cautious_variance() / control.units
         )
     return difference, (math.sqrt(plain), math.sqrt(careful))
 
 
-def _tune(stages: Sequence[Stage]) -> float:
-    return TUNE / stages[0].share if stages else TUNE
+def _looked(stages: Sequence[Stage]) -> float:
+    """How far the comparison has come, in units at which its bounds are tightest.
+
+    The boundary's time is what the variance of that sum has grown to, f(1 - f) a unit: a unit at
+    an even split tells more than one at 10 %. In a single stage it is units / (300 / f).
+    """
+    if not stages:
+        return 0.0
+    return sum(one.pairs for one in stages) / (TUNE * (1 - stages[0].share))
 
 
-def _radius(units: int, error: float, alpha: float, tune: float) -> float:
+def _radius(looked: float, error: float, alpha: float) -> float:
     """How far the truth may lie on one side of an estimate, at all times together.
 
     One-sided asymptotic confidence sequence for a mean (Waudby-Smith et al., Ann. Statist. 2024),
-    with the boundary tuned to be tightest near `tune` units.
+    with the boundary tuned to be tightest near `looked` = 1.
     """
-    if not units or not math.isfinite(error):
+    if not looked or not math.isfinite(error):
         return math.inf
     two = min(0.999, 2 * alpha)
-    rho = (-2 * math.log(two) + math.log(1 - 2 * math.log(two))) / tune
-    grown = units * rho + 1
-    inner = 2 * grown / (units * rho) * math.log1p(math.sqrt(grown) / two)
+    rho = -2 * math.log(two) + math.log(1 - 2 * math.log(two))
+    grown = looked * rho + 1
+    inner = 2 * grown / (grown - 1) * math.log1p(math.sqrt(grown) / two)
     return error * math.sqrt(inner)
 
 
