@@ -294,7 +294,7 @@ def test_a_key_whose_call_came_to_no_answer_is_tried_again_and_an_answered_one_i
 def test_a_connection_that_has_been_answered_may_stay_idle(served: Served) -> None:
     """Longer than a head may take to come, which the time since the connection was made is not."""
     body = json.dumps(CALL).encode()
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
         connection.sendall(head % len(body) + body)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
