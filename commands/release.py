@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +16,7 @@ from opslayer.errors import Refused
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability
+    from opslayer.judgement.assignment import Who
     from opslayer.judgement.outcome import Outcome
     from opslayer.records import Release, Rule, Value, Variant, Verdict
     from opslayer.steps.promote import Promotion
@@ -102,6 +104,7 @@ def show_(  # noqa: PLR0913 - a command's options are its arguments
     at: datetime | None = None,
     subject: str | None = None,
     tenant: str = "",
+    segment: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     as_json: AsJson = False,
 ) -> None:
     """Show one release, every verdict it rests on, and what a subject got from it, and why.
@@ -118,14 +121,22 @@ def show_(  # noqa: PLR0913 - a command's options are its arguments
         Whose share is to be told, as the application names it.
     tenant
         Of the subject.
+    segment
+        COLUMN=VALUE of what it asked, as far as rules ask for it.
     """
+    from opslayer.judgement.assignment import Who
+    from opslayer.stores.secret import installation_secret, subject_hash
     from opslayer.windows import utc
 
     here = context()
     moment = utc(at) if at else None
     release = _find(here, capability, number, moment)
     evidence = _evidence(here, release)
-    got = _got(here, release, (subject, tenant), moment) if subject else None
+    got = None
+    if subject:
+        unit = subject_hash(installation_secret(here.settings), tenant, subject)
+        asked = _segment(here.capability(capability), segment)
+        got = _got(release, Who(unit, moment or datetime.now(UTC), tenant, asked))
     now = _now(here, release)
     if as_json:
         told = {"subject": got} if got else {}
@@ -164,17 +175,23 @@ def _now(here: Context, release: Release) -> dict[str, Outcome]:
     return found
 
 
-def _got(
-    here: Context, release: Release, whom: tuple[str, str], at: datetime | None
-) -> dict[str, Any]:
-    """The variant and arms of a subject, and why; what its rules say of inputs is left open."""
-    from opslayer.judgement.assignment import Who, assign
-    from opslayer.stores.secret import installation_secret, subject_hash
+def _got(release: Release, who: Who) -> dict[str, Any]:
+    """The variant and arms of a subject, and why."""
+    from opslayer.judgement.assignment import assign
 
-    subject, tenant = whom
-    unit = subject_hash(installation_secret(here.settings), tenant, subject)
-    got = assign(release, Who(unit=unit, at=at or datetime.now(UTC), tenant=tenant))
+    got = assign(release, who)
     return {"variant": got.variant.name, "arms": got.arms, "why": got.why}
+
+
+def _segment(capability: Capability, words: Sequence[str]) -> dict[str, Value]:
+    """Values by column, as callers send them."""
+    pairs = [word.partition("=") for word in words]
+    wrong = [
+        word for word, (name, equals, _) in zip(words, pairs, strict=True) if not name or not equals
+    ]
+    if wrong:
+        raise Refused(f"--segment {', '.join(wrong)}: write COLUMN=VALUE")
+    return {name: _value(capability, name, text) for name, _, text in pairs}
 
 
 @app.command

@@ -121,7 +121,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_better_prompt_is_written_examined_and_tried_on_a_share(desk: Desk) -> None:
-    desk.disliked(120)
+    desk.disliked(60)
     case = gather(desk.capability, desk.stores)
     templates = propose(desk.capability, case)
     assert templates == [WRITTEN], "what lacks a place, and what is written twice, is no candidate"

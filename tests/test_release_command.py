@@ -176,6 +176,13 @@ def test_a_rule_is_for_those_it_names_and_history_says_who_got_what_then(command
     subject = ("--subject", "ann", "--json")
     theirs = command("show", RACED.name, *subject, "--tenant", "acme").json["subject"]
     assert (theirs["variant"], theirs["why"]) == ("model-3", "a rule for tenant acme picks model-3")
+    made = command("promote", RACED.name, "2", "--for", "plan=gold,trial", "--reason", "ours")
+    assert made.code == 0, made.err
+    gold = command("show", RACED.name, *subject, "--segment", "plan=gold").json["subject"]
+    assert (gold["variant"], gold["why"]) == (
+        "model-2",
+        "a rule for plan = gold or trial picks model-2",
+    )
     then = command("show", RACED.name, *subject, "--tenant", "acme", "--at", before.isoformat())
     assert (then.json["number"], then.json["subject"]["variant"]) == (1, "model-1")
     promoted = command("promote", RACED.name, "2", "--reason", "better", "--json").json
