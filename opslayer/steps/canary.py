@@ -46,14 +46,22 @@ is."""
 
 
 class Limit(NamedTuple):
-    """Beyond what a value is bad: so many times that below which a share of the champion's lie."""
+    """Beyond what a value is bad: so many times that below which a share of the champion's lie, and
+    at least so much more."""
 
     share: float
     times: float
+    more: float = 0.0
+
+    def of(self, ordered: Sequence[float]) -> float:
+        """The limit that these values set."""
+        usual = ordered[int(self.share * len(ordered))]
+        return max(self.times * usual, usual + self.more)
 
 
-SLOW = Limit(0.95, 2.0)
-"""What is a little slower is no harm, and a loaded model's first answers always are."""
+SLOW = Limit(0.95, 2.0, 50.0)
+"""In milliseconds. What is a little slower is no harm: a model that takes 4 ms where the other took
+1 ms makes nobody wait, and one that was just loaded always is."""
 FAR = Limit(0.8, 1.0)
 """Of a number's error."""
 
@@ -277,8 +285,7 @@ def _beyond(trial: Trial, values: Iterable[tuple[Call, float | None]], limit: Li
         if value is None:
             continue
         if len(ordered) >= FEWEST:
-            most = limit.times * ordered[int(limit.share * len(ordered))]
-            found.append((call, value > most))
+            found.append((call, value > limit.of(ordered)))
         if not _is_canary(trial, call):
             before.append(value)
             insort(ordered, value)
