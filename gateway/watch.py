@@ -58,13 +58,18 @@ class Watcher:
                 self._shadow(capability)
                 self._experiments(capability)
                 self._faults.pop(capability.name, None)
-            except OpslayerError as error:
+            except Exception as error:  # whatever it is, the other capabilities are looked at
                 pause = PATIENCE
-                if self._faults.get(capability.name) != str(error):
-                    self._faults[capability.name] = str(error)
-                    self.tell(f"{capability.name}: {error}")
+                self._complain(capability.name, error)
             took = monotonic() - begun
             self._next[capability.name] = monotonic() + max(pause, took / SHARE)
+
+    def _complain(self, name: str, error: Exception) -> None:
+        """Tell a fault once, and in words of ours: another's text may hold what was said."""
+        said = str(error) if isinstance(error, OpslayerError) else type(error).__name__
+        if self._faults.get(name) != said:
+            self._faults[name] = said
+            self.tell(f"{name}: {said}")
 
     def _trial(self, capability: Capability) -> None:
         trial = canary.under_way(capability, self.stores)

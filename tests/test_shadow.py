@@ -16,6 +16,7 @@ from opslayer.steps import releasing, shadow
 from opslayer.steps.introduce import introduce
 from opslayer.steps.promote import Promotion
 from opslayer.stores import Stores
+from opslayer.stores.journal import Entry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OTHER = Variant(name="other", pool="other")
@@ -122,3 +123,14 @@ def test_the_champion_is_no_shadow_of_itself(stores: Stores) -> None:
     main = Variant(name="main", pool="main")
     with pytest.raises(Refused, match="main is the champion: its copies tell nothing"):
         releasing.shadow(DESK, main, stores, decided(stores, "odd"))
+
+
+def test_an_entry_that_this_code_cannot_read_is_passed_over(stores: Stores) -> None:
+    its = shadow.shadowing(DESK, stores)
+    assert its is not None
+    stores.events.append_entries([Entry("interaction", "odd", "desk", '{"of": "tomorrow"}')], "new")
+    pair(stores, 1, ("a", "a"), "a")
+    heard = shadow.listen(its, stores)
+    heard.listen(stores.events)
+    assert list(heard.calls) == ["call-1"]
+    assert heard.positions["new"] == 1

@@ -214,7 +214,7 @@ def _change(trial: Trial, stores: Stores, now: datetime, step: _Step) -> Release
     verdict = Verdict(
         capability=trial.capability.name,
         kind=VerdictKind.CANARY,
-        about=f"{trial.about} at {trial.canary.share:g}",
+        about=f"{trial.about}: release {trial.newest.number} is {step.outcome.replace('_', ' ')}",
         outcome=step.outcome,
         reason=step.seen.reason,
         at=now,

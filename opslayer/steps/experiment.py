@@ -268,14 +268,14 @@ def act(run: Running, outcome: Outcome, stores: Stores, now: datetime) -> Releas
         return None
     if word == "running":
         return _shift(run, outcome, stores, now) if run.experiment.terms.bandit else None
-    winner = next(
-        (one for one in run.experiment.arms if one.name == outcome.numbers.get("winner")), None
-    )
     together = interactions(run)
     warned = [told for told, found in together.items() if found.outcome == "interaction"]
     reason = outcome.reason + "".join(f"; beware: {together[one].reason}" for one in warned)
     numbers = {**outcome.numbers, "interactions": {k: v.numbers for k, v in together.items()}}
     kept = _keep(run, replace(outcome, reason=reason, numbers=numbers), stores, now)
+    # What was kept first counts: whoever was killed before it was done goes on from there.
+    named = kept.numbers.get("winner")
+    winner = next((one for one in run.experiment.arms if one.name == named), None)
     if winner is not None and not run.experiment.terms.promote:
         return None
     change = Change(word, _without(run.newest, name, winner))

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from opslayer.capability import Capability, Kind
 from opslayer.records import Exposure, Feedback, FeedbackKind, Interaction, Shadow, Status
 from opslayer.stores.events import Events
 
 PAGE = 5_000
 """Entries of the log that are held at once."""
+EARLY = 10_000
+"""Calls that are awaited because something was said of them, at most."""
 
 
 @dataclass(slots=True)
@@ -69,7 +73,10 @@ class Heard:
             if not batch.events:
                 return
             for event in batch.events:
-                self._take(event.record())
+                try:
+                    self._take(event.record())
+                except (ValidationError, KeyError):
+                    continue  # written by another version of this code: ingest tells of it
             self.positions = batch.positions
 
     def of(self, releases: set[int]) -> Iterator[Call]:
@@ -89,6 +96,8 @@ class Heard:
                 _hear(there, record)
             else:
                 self._early.setdefault(about, []).append(record)
+                if len(self._early) > EARLY:  # of calls from before, nothing will ever come
+                    del self._early[next(iter(self._early))]
         elif isinstance(record, Exposure):
             for experiment, arm in record.arms.items():
                 self.exposed.setdefault(experiment, {}).setdefault(record.subject, arm)
