@@ -140,7 +140,7 @@ def _race(url: str, owner: str, keys: list[int], pipe: int) -> None:
 def test_processes_that_race_and_are_killed_make_one_claim_for_each_key(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     Ledger(url).idempotency.claim(wanted("warm"), "nobody")
-    keys, chance = list(range(60)), random.Random(4)
+    keys, chance = list(range(240)), random.Random(4)
     reader, writer = os.pipe()
     racers = [
         FORK.Process(target=_race, args=(url, f"w{n}", chance.sample(keys, len(keys)), writer))
