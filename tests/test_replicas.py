@@ -1,4 +1,4 @@
-"""Two gateways with one database: the same release and the same arm on both, soon after a commit."""
+"""Two gateways with one database: the same release on both, and the same arm for a subject."""
 
 from __future__ import annotations
 
