@@ -27,6 +27,8 @@ def embed(root: Path) -> None:
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "opslayer")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    # Its server tells of what it tries again by itself, as a database that is busy for a moment.
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     for name in SENDERS:
         logging.getLogger(name).setLevel(logging.ERROR)
 
