@@ -157,6 +157,7 @@ def show_(  # noqa: PLR0913 - a command's options are its arguments
 def _now(here: Context, release: Release) -> dict[str, Outcome]:
     """What can be said at this moment of the trial and the shadow of what serves."""
     from opslayer.steps import canary, shadow
+    from opslayer.steps.heard import ear
     from opslayer.stores.journal import drain
 
     if release.canary is None and release.shadow is None:
@@ -165,11 +166,11 @@ def _now(here: Context, release: Release) -> dict[str, Outcome]:
     spec, found = here.capability(release.capability), {}
     trial, its = canary.under_way(spec, here.stores), shadow.shadowing(spec, here.stores)
     if trial is not None and trial.newest == release:
-        heard = canary.listen(trial, here.stores)
+        heard = ear(spec, here.stores, trial.begun)
         heard.listen(here.stores.events)
         found["canary"] = canary.look(trial, heard)
     if its is not None and its.variant == release.shadow:
-        heard = shadow.listen(its, here.stores)
+        heard = ear(spec, here.stores, its.begun)
         heard.listen(here.stores.events)
         found["shadow"] = shadow.compare(its, heard)
     return found

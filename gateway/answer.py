@@ -125,7 +125,7 @@ class Trail:
             release=self.release,
             assigned=self.assigned.variant.name if self.assigned else "",
             arms=self.assigned.arms if self.assigned else {},
-            ruled=self.assigned.ruled if self.assigned else False,
+            ruled=self.assigned is not None and self.assigned.rule is not None,
             guards=tuple(self.guarding.lines),
             latency_ms=round((perf_counter() - self.begun) * 1000, 3),
             cost=question.cost,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.exchange import Failure, FailureKind
+from opslayer.template import fill, places
 
-PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 LONGEST = 10_000
 """Characters of one value, at most."""
 
@@ -21,11 +20,6 @@ class Renderer:
     template: str
     defaults: Mapping[str, str]
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The names that the template asks for, each once."""
-        return tuple(dict.fromkeys(PLACE.findall(self.template)))
-
     def render(self, metadata: Any) -> str:
         """The template with the request's metadata in its places.
 
@@ -33,15 +27,14 @@ class Renderer:
         Failure BAD_REQUEST that names every missing or unusable value.
         """
         given = metadata if isinstance(metadata, dict) else {}
-        values = {**self.defaults, **{name: given[name] for name in self.places if name in given}}
+        asked = places(self.template)
+        values = {**self.defaults, **{name: given[name] for name in asked if name in given}}
         problems = [
-            f"metadata.{name}: {wrong}"
-            for name in self.places
-            if (wrong := _wrong(values.get(name)))
+            f"metadata.{name}: {wrong}" for name in asked if (wrong := _wrong(values.get(name)))
         ]
         if problems:
             raise Failure(FailureKind.BAD_REQUEST, "; ".join(problems), status=400)
-        return PLACE.sub(lambda match: values[match[1]], self.template)
+        return fill(self.template, values)
 
 
 def _wrong(value: Any) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TypeVar
 
 from gateway.files import Files
 from gateway.worker import die_with_parent
@@ -18,7 +17,7 @@ from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
 from opslayer.steps import canary, experiment, shadow
 from opslayer.steps.canary import Trial
-from opslayer.steps.heard import Heard
+from opslayer.steps.heard import Heard, ear
 from opslayer.steps.shadow import Shadowing
 from opslayer.stores import Stores
 
@@ -30,9 +29,6 @@ PATIENCE = 5.0
 """Seconds to the next look at a capability that could not be looked at."""
 
 
-Watched = TypeVar("Watched", Trial, Shadowing)
-
-
 @dataclass(slots=True)
 class Watcher:
     """Looks at what every capability tries, and remembers what it has heard."""
@@ -40,8 +36,8 @@ class Watcher:
     files: Files
     stores: Stores
     tell: Callable[[str], None]
-    _heard: dict[str, Heard] = field(default_factory=dict)
-    """By what a trial or an experiment is about."""
+    _heard: dict[str, dict[str, Heard]] = field(default_factory=dict)
+    """By capability and kind of what is watched there, then by what it is about."""
     _next: dict[str, float] = field(default_factory=dict)
     _faults: dict[str, str] = field(default_factory=dict)
 
@@ -73,7 +69,7 @@ class Watcher:
 
     def _trial(self, capability: Capability) -> None:
         trial = canary.under_way(capability, self.stores)
-        heard = self._ear(f"{capability.name}:trial:", trial, canary.listen)
+        heard = self._ear(capability, "trial", trial)
         if trial is None or heard is None:
             return
         heard.listen(self.stores.events)
@@ -84,7 +80,7 @@ class Watcher:
 
     def _shadow(self, capability: Capability) -> None:
         its = shadow.shadowing(capability, self.stores)
-        heard = self._ear(f"{capability.name}:shadow:", its, shadow.listen)
+        heard = self._ear(capability, "shadow", its)
         if its is None or heard is None:
             return
         heard.listen(self.stores.events)
@@ -93,23 +89,21 @@ class Watcher:
             self.tell(f"{capability.name}: {kept.about} is {kept.outcome}: {kept.reason}")
 
     def _ear(
-        self, name: str, watched: Watched | None, listen: Callable[[Watched, Stores], Heard]
+        self, capability: Capability, what: str, watched: Trial | Shadowing | None
     ) -> Heard | None:
-        """What was heard of what is watched under a name; what was watched before is forgotten."""
-        about = f"{name}{watched.about}" if watched else ""
-        for gone in [one for one in self._heard if one.startswith(name) and one != about]:
-            del self._heard[gone]
-        if watched is not None and about not in self._heard:
-            self._heard[about] = listen(watched, self.stores)
-        return self._heard.get(about)
+        """What was heard of what is watched; what was watched before is forgotten."""
+        known = self._heard.get(f"{capability.name} {what}", {})
+        if watched is None:
+            self._heard.pop(f"{capability.name} {what}", None)
+            return None
+        heard = known.get(watched.about) or ear(capability, self.stores, watched.begun)
+        self._heard[f"{capability.name} {what}"] = {watched.about: heard}
+        return heard
 
     def _experiments(self, capability: Capability) -> None:
-        name = f"{capability.name}:experiment:"
-        found = experiment.running(capability, self.stores, self._ears(name))
-        known = {f"{name}{run.about}": run.heard for run in found}
-        for about in [one for one in self._heard if one.startswith(name) and one not in known]:
-            del self._heard[about]
-        self._heard.update(known)
+        name = f"{capability.name} experiments"
+        found = experiment.running(capability, self.stores, self._heard.get(name, {}))
+        self._heard[name] = {run.about: run.heard for run in found}
         for run in found:
             run.heard.listen(self.stores.events)
             outcome = experiment.look(run)
@@ -117,11 +111,6 @@ class Watcher:
             if release is not None:
                 self.tell(f"{capability.name}: release {release.number}: {release.reason}")
                 return  # what serves has changed: the others are looked at from there
-
-    def _ears(self, name: str) -> dict[str, Heard]:
-        return {
-            one[len(name) :]: heard for one, heard in self._heard.items() if one.startswith(name)
-        }
 
 
 def run(watcher: Watcher, wait: Callable[[float], bool]) -> None:

@@ -13,6 +13,7 @@ from opslayer.errors import Refused
 from opslayer.records import Feedback, FeedbackKind, Interaction, Shadow, Variant, VerdictKind
 from opslayer.settings import Settings
 from opslayer.steps import releasing, shadow
+from opslayer.steps.heard import ear
 from opslayer.steps.introduce import introduce
 from opslayer.steps.promote import Promotion
 from opslayer.stores import Stores
@@ -75,7 +76,7 @@ def pair(stores: Stores, number: int, said: tuple[str, str | None], truth: str |
 def test_pairs_say_which_is_better_once_and_promote_nothing(stores: Stores) -> None:
     its = shadow.shadowing(DESK, stores)
     assert its is not None
-    heard = shadow.listen(its, stores)
+    heard = ear(its.capability, stores, its.begun)
     for number in range(40):
         pair(stores, number, ("a", "a"), "a" if number % 2 else None)
     for number in range(40, 48):
@@ -99,7 +100,7 @@ def test_a_shadow_that_fails_is_worse_where_the_answer_was_right(stores: Stores)
     assert its is not None
     for number in range(8):
         pair(stores, number, ("a", None), "a")
-    heard = shadow.listen(its, stores)
+    heard = ear(its.capability, stores, its.begun)
     heard.listen(stores.events)
     seen = shadow.compare(its, heard)
     assert (seen.outcome, seen.numbers["failed"], seen.numbers["worse"]) == ("worse", 8, 8)
@@ -109,7 +110,7 @@ def test_a_shadow_that_fails_is_worse_where_the_answer_was_right(stores: Stores)
 def test_without_truth_nothing_is_said_to_be_better(stores: Stores) -> None:
     its = shadow.shadowing(DESK, stores)
     assert its is not None
-    heard = shadow.listen(its, stores)
+    heard = ear(its.capability, stores, its.begun)
     assert shadow.compare(its, heard).reason == "other has answered no copy yet"
     for number in range(100):
         pair(stores, number, ("a", "b"), None)
@@ -130,7 +131,7 @@ def test_an_entry_that_this_code_cannot_read_is_passed_over(stores: Stores) -> N
     assert its is not None
     stores.events.append_entries([Entry("interaction", "odd", "desk", '{"of": "tomorrow"}')], "new")
     pair(stores, 1, ("a", "a"), "a")
-    heard = shadow.listen(its, stores)
+    heard = ear(its.capability, stores, its.begun)
     heard.listen(stores.events)
     assert list(heard.calls) == ["call-1"]
     assert heard.positions["new"] == 1

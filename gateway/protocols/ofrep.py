@@ -7,7 +7,7 @@ arm. That a subject was told its arm is durable before it is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -18,7 +18,7 @@ from gateway.call import Call, HttpError, encode
 from opslayer.capability import ArmRules
 from opslayer.configuration.nearest import nearest
 from opslayer.judgement.assignment import Who, assign
-from opslayer.records import Arm, Experiment, Exposure, Release
+from opslayer.records import Arm, Exposure
 from opslayer.stores.journal import Entry
 from opslayer.stores.secret import subject_hash
 
@@ -125,7 +125,8 @@ def _names(serving: Serving) -> list[str]:
 
 def _told(serving: Serving, name: str, asked: Asked) -> Told:
     release = serving.plan.release
-    running = next(_running(release, name), None)
+    experiments = release.experiments if release else ()
+    running = next((one for one in experiments if one.name == name), None)
     number = release.number if release else 0
     if release is not None and running is not None:
         if asked.subject is None:
@@ -140,10 +141,6 @@ def _told(serving: Serving, name: str, asked: Asked) -> Told:
         return Told(serving, name, release.flows[name], "STATIC", number)
     declared = next(one for one in serving.capability.experiments if one.name == name)
     return Told(serving, name, declared.arms[0], "DEFAULT", number)
-
-
-def _running(release: Release | None, name: str) -> Iterator[Experiment]:
-    yield from (one for one in (release.experiments if release else ()) if one.name == name)
 
 
 async def _asked(gateway: Gateway, call: Call) -> Asked:

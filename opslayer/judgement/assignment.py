@@ -64,10 +64,22 @@ class Assigned:
     variant: Variant
     arms: dict[str, str]
     """By experiment, the arm's name."""
-    why: str
-    """One sentence for a person."""
-    ruled: bool = False
-    """Whether a rule picked it."""
+    release: Release
+    who: Who
+    rule: Rule | None = None
+    """The rule that picked it."""
+
+    @property
+    def why(self) -> str:
+        """One sentence for a person; made when somebody asks, since every call is assigned."""
+        name, canary = self.variant.name, self.release.canary
+        if self.rule is not None:
+            return f"a rule for {told(self.rule)} picks {name}"
+        whose = "the subject" if self.who.named else "the call, which names no subject,"
+        if canary is not None and self.variant is canary.variant:
+            return f"{whose} is in the {canary.share:.1%} that try {name}"
+        arms = "".join(f"; in experiment {one} its arm is {its}" for one, its in self.arms.items())
+        return _by_share_told(self.release, self.who, whose) + arms
 
 
 def assign(release: Release, who: Who) -> Assigned:
@@ -75,19 +87,16 @@ def assign(release: Release, who: Who) -> Assigned:
     else by the variants' shares; then what each experiment sets. Who falls under a rule or the
     canary is in no experiment, since there the arms would not decide what is answered."""
     rule = next((one for one in release.rules if holds(one, who)), None)
-    if rule is not None and (named := release.variant(rule.variant)) is not None:
-        return Assigned(named, {}, f"a rule for {told(rule)} picks {named.name}", True)
+    if rule is not None and (picked := release.variant(rule.variant)) is not None:
+        return Assigned(picked, {}, release, who, rule)
     if (canary := release.canary) is not None and bucket(canary.salt, who.unit) < canary.share:
-        name, share = canary.variant.name, canary.share
-        return Assigned(canary.variant, {}, f"{_whose(who)} is in the {share:.1%} that try {name}")
-    base, why = _by_share(release, who)
+        return Assigned(canary.variant, {}, release, who)
+    base = _by_share(release, who)
     if not release.experiments or not who.named:
-        return Assigned(base, {}, why)
+        return Assigned(base, {}, release, who)
     arms = [_arm(release, one, who) for one in release.experiments]
     names = {one.name: its.name for one, its in zip(release.experiments, arms, strict=True)}
-    for name, its in names.items():
-        why += f"; in experiment {name} its arm is {its}"
-    return Assigned(composed(base, arms), names, why)
+    return Assigned(composed(base, arms), names, release, who)
 
 
 def holds(rule: Rule, who: Who) -> bool:
@@ -109,18 +118,20 @@ def told(rule: Rule) -> str:
     return ", ".join(parts) or "everybody"
 
 
-def _by_share(release: Release, who: Who) -> tuple[Variant, str]:
+def _by_share(release: Release, who: Who) -> Variant:
     if len(release.variants) == 1:
-        only = release.variants[0]
-        return only, f"{only.name} is the champion of release {release.number}"
+        return release.variants[0]
     point = bucket(release.capability, who.unit)
-    chosen = release.variants[arm(point, [one.weight for one in release.variants])]
+    return release.variants[arm(point, [one.weight for one in release.variants])]
+
+
+def _by_share_told(release: Release, who: Who, whose: str) -> str:
+    chosen = _by_share(release, who)
+    if len(release.variants) == 1:
+        return f"{chosen.name} is the champion of release {release.number}"
+    point = bucket(release.capability, who.unit)
     share = chosen.weight / sum(one.weight for one in release.variants)
-    return chosen, f"{_whose(who)} lies at {point:.4f}, in the {share:.1%} of {chosen.name}"
-
-
-def _whose(who: Who) -> str:
-    return "the subject" if who.named else "the call, which names no subject,"
+    return f"{whose} lies at {point:.4f}, in the {share:.1%} of {chosen.name}"
 
 
 def _arm(release: Release, experiment: Experiment, who: Who) -> Arm:
@@ -132,10 +143,10 @@ def composed(base: Variant, arms: Sequence[Arm]) -> Variant:
     """A variant with what arms set of it. A prompt is for pools: a model of our own has none."""
     for one in arms:
         if one.model_version is not None:
-            base = Variant(name=f"model-{one.model_version}", model_version=one.model_version)
+            base = Variant(name="", model_version=one.model_version)
         if one.pool is not None:
             base = Variant(
-                name=one.pool,
+                name="",
                 pool=one.pool,
                 prompt=base.prompt,
                 prompt_version=base.prompt_version,
@@ -144,7 +155,7 @@ def composed(base: Variant, arms: Sequence[Arm]) -> Variant:
             base = base.model_copy(
                 update={"prompt": one.prompt, "prompt_version": one.prompt_version}
             )
-    return base.model_copy(update={"name": name_of(base)}) if arms else base
+    return named(base) if arms else base
 
 
 def every_variant(release: Release) -> list[Variant]:
@@ -155,11 +166,13 @@ def every_variant(release: Release) -> list[Variant]:
     return list({one.name: one for one in (*release.variants, *picked, *on_trial)}.values())
 
 
-def name_of(variant: Variant) -> str:
-    """What a variant is called: of its model version, or of its pool and its prompt's version."""
+def named(variant: Variant) -> Variant:
+    """A variant with the name of what it is: its model version, or its pool and its prompt's
+    version; a rule keeps its own."""
+    name = variant.name
     if variant.model_version is not None:
-        return f"model-{variant.model_version}"
-    if variant.pool is None:
-        return variant.name
-    prompt = f"-{variant.prompt}-{variant.prompt_version}" if variant.prompt else ""
-    return f"{variant.pool}{prompt}"
+        name = f"model-{variant.model_version}"
+    elif variant.pool is not None:
+        prompt = f"-{variant.prompt}-{variant.prompt_version}" if variant.prompt else ""
+        name = f"{variant.pool}{prompt}"
+    return variant.model_copy(update={"name": name})

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opslayer.capability import Capability, Kind
-from opslayer.errors import Refused, StaleParent, StoreError
+from opslayer.errors import Refused
 from opslayer.records import (
     Canary,
     Interaction,
@@ -23,10 +23,18 @@ from opslayer.records import (
     Verdict,
     VerdictKind,
     Version,
-    verdict_id,
 )
-from opslayer.steps.heard import Call, Heard, position_of, wrong
-from opslayer.steps.promote import Change, Promotion, model_variant, promote, publish
+from opslayer.steps.heard import Call, Heard, wrong
+from opslayer.steps.promote import (
+    Change,
+    Consequence,
+    Promotion,
+    carry_out,
+    model_variant,
+    promote,
+    promoting,
+    publish,
+)
 from opslayer.stores import Stores
 
 if TYPE_CHECKING:
@@ -106,7 +114,7 @@ def begin(capability: Capability, variant: Variant, stores: Stores, decision: Pr
 
 def calls_lately(capability: Capability, stores: Stores, at: datetime) -> int:
     """Calls through the gateway in the day before, as far as the newest entries tell."""
-    records = (event.record() for event in stores.events.newest(capability.name, NEWEST))
+    records = (event.known() for event in stores.events.newest(capability.name, NEWEST))
     return sum(
         isinstance(one, Interaction) and bool(one.attempts) and at - DAY <= one.event_time <= at
         for one in records
@@ -127,9 +135,14 @@ class Trial:
         return self.releases[-1]
 
     @property
+    def begun(self) -> int:
+        """Number of its first release."""
+        return self.releases[0].number
+
+    @property
     def about(self) -> str:
         """What its verdicts are about."""
-        return f"{self.canary.variant.name} since release {self.releases[0].number}"
+        return f"{self.canary.variant.name} since release {self.begun}"
 
 
 def under_way(capability: Capability, stores: Stores) -> Trial | None:
@@ -137,21 +150,11 @@ def under_way(capability: Capability, stores: Stores) -> Trial | None:
     newest = stores.ledger.releases.serving(capability.name)
     if newest is None or newest.canary is None:
         return None
-    chain = [newest]
-    for release in reversed(stores.ledger.releases.all(capability.name)[: newest.number - 1]):
-        if release.canary is None or release.canary.salt != newest.canary.salt:
-            break
-        chain.append(release)
-    return Trial(capability, newest.canary, tuple(reversed(chain)))
-
-
-def listen(trial: Trial, stores: Stores) -> Heard:
-    """An ear at the place in the log where the trial began."""
-    about = f"release {trial.releases[0].number}"
-    begun = stores.ledger.verdicts.get(
-        verdict_id(trial.capability.name, VerdictKind.PROMOTION, about)
+    salt = newest.canary.salt
+    releases = stores.ledger.releases.streak(
+        newest, lambda one: one.canary is not None and one.canary.salt == salt
     )
-    return Heard(trial.capability, position_of(begun.numbers if begun else {}))
+    return Trial(capability, newest.canary, tuple(releases))
 
 
 def look(trial: Trial, heard: Heard) -> Outcome:
@@ -178,14 +181,17 @@ def act(trial: Trial, outcome: Outcome, stores: Stores, now: datetime) -> Releas
     leaves nothing done: what it says is looked at next.
     """
     if outcome.outcome == "rollback":
-        return _change(trial, stores, now, _Step("rolled_back", outcome, {"canary": None}))
+        back = Change("rolled_back", {"canary": None})
+        return _decide(trial, outcome, back, (stores, now))
     if not _may_widen(trial, outcome, now):
         return None
     share = next((one for one in trial.capability.release.steps if one > trial.canary.share), None)
     if share is None:
-        return _change(trial, stores, now, _Step("promoted", outcome, {}))
-    wider = trial.canary.model_copy(update={"share": share})
-    return _change(trial, stores, now, _Step("widened", outcome, {"canary": wider}))
+        change = promoting(trial.newest, trial.canary.variant, "promoted")
+    else:
+        wider = trial.canary.model_copy(update={"share": share})
+        change = Change("widened", {"canary": wider})
+    return _decide(trial, outcome, change, (stores, now))
 
 
 def _may_widen(trial: Trial, outcome: Outcome, now: datetime) -> bool:
@@ -202,46 +208,24 @@ def _may_widen(trial: Trial, outcome: Outcome, now: datetime) -> bool:
     return bool(since >= max(rules.patience, 2 * delay) and tried >= FEWEST)
 
 
-@dataclass(frozen=True)
-class _Step:
-    outcome: str
-    seen: Outcome
-    update: Mapping[str, Any]
-
-
-def _change(trial: Trial, stores: Stores, now: datetime, step: _Step) -> Release | None:
-    name = trial.canary.variant.name
+def _decide(
+    trial: Trial, seen: Outcome, change: Change, desk: tuple[Stores, datetime]
+) -> Release | None:
+    (stores, now), variant = desk, trial.canary.variant
+    done = change.outcome.replace("_", " ")
     verdict = Verdict(
         capability=trial.capability.name,
         kind=VerdictKind.CANARY,
-        about=f"{trial.about}: release {trial.newest.number} is {step.outcome.replace('_', ' ')}",
-        outcome=step.outcome,
-        reason=step.seen.reason,
+        about=f"{trial.about}: release {trial.newest.number} is {done}",
+        outcome=change.outcome,
+        reason=seen.reason,
         at=now,
-        numbers={
-            **step.seen.numbers,
-            "variant": name,
-            "version": trial.canary.variant.model_version,
-        },
-        error_rate=step.seen.error_rate,
+        numbers={**seen.numbers, "variant": variant.name, "version": variant.model_version},
+        error_rate=seen.error_rate,
     )
     kept = stores.ledger.verdicts.record(verdict)
-    decision = Promotion(
-        parent=trial.newest.number,
-        by="loop",
-        reason=f"canary {name} {kept.outcome.replace('_', ' ')}: {kept.reason}",
-        cause=kept.id,
-        evidence=(kept.id,),
-        at=now,
-    )
-    try:
-        if kept.outcome == "promoted":
-            return promote(trial.capability, trial.canary.variant, stores, decision)
-        return publish(trial.capability, stores, decision, Change(kept.outcome, step.update))
-    except StaleParent:
-        return None
-    except StoreError:  # the ledger has it; MLflow's alias is mended by the next who follows it
-        return stores.ledger.releases.for_cause(trial.capability.name, kept.id)
+    then = Consequence(trial.newest, change, f"canary {variant.name} {done}")
+    return carry_out(trial.capability, stores, kept, then)
 
 
 Said = tuple[Call, bool]

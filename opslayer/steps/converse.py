@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opslayer.capability import Capability, Upstream
 from opslayer.errors import NotFound, StoreError
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 """Conversations under way: what calls need of the upstream's quota is not for flows."""
 ATTEMPTS = 3
-MILLION = 1_000_000
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -26,18 +24,16 @@ class Busy(Exception):
     """The upstream can't answer now, and may in a moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one conversation was answered."""
+class Unanswered(NamedTuple):
+    """A conversation without a reply."""
 
-    text: str
-    cost: float
-    """By the upstream's price and what it says it has used."""
+    why: str
+    """In words that hold nothing of what was said."""
 
 
 def converse(
     capability: Capability, pool: str, conversations: Sequence[Messages]
-) -> list[Reply | None]:
+) -> list[str | None]:
     """An answer to each conversation by the pool's heaviest deployment; None where there is none.
 
     Raises NotFound for a pool that the file does not declare, and StoreError where not a single
@@ -50,12 +46,12 @@ def converse(
     timeout = httpx.Timeout(times.first_byte.total_seconds(), connect=times.connect.total_seconds())
     with httpx.Client(timeout=timeout) as client, ThreadPoolExecutor(AT_ONCE) as threads:
         said = list(threads.map(lambda one: _ask(client, upstream, one), conversations))
-    replies = [one if isinstance(one, Reply) else None for one in said]
-    if conversations and not any(replies):
+    failed = [one.why for one in said if isinstance(one, Unanswered)]
+    if conversations and len(failed) == len(said):
         raise StoreError(
-            f"upstream {upstream.name} at {upstream.base_url} answers nothing: {said[0]}"
+            f"upstream {upstream.name} at {upstream.base_url} answers nothing: {failed[0]}"
         )
-    return replies
+    return [None if isinstance(one, Unanswered) else one for one in said]
 
 
 def _deployment(capability: Capability, pool: str) -> Upstream:
@@ -66,8 +62,7 @@ def _deployment(capability: Capability, pool: str) -> Upstream:
     return max(found, key=lambda one: one.weight)
 
 
-def _ask(client: httpx.Client, upstream: Upstream, messages: Messages) -> Reply | str:
-    """The reply, or why there is none; in words that hold nothing of what was said."""
+def _ask(client: httpx.Client, upstream: Upstream, messages: Messages) -> str | Unanswered:
     import httpx
     import stamina
 
@@ -82,19 +77,13 @@ def _ask(client: httpx.Client, upstream: Upstream, messages: Messages) -> Reply 
                 reply = client.post(url, json=body, headers=headers)
                 if reply.status_code in (429, 500, 502, 503, 504):
                     raise Busy(f"status {reply.status_code}")
-        return _read(upstream, reply.json()) if reply.is_success else f"status {reply.status_code}"
+        if not reply.is_success:
+            return Unanswered(f"status {reply.status_code}")
+        text = reply.json()["choices"][0]["message"]["content"]
     except (Busy, httpx.HTTPError) as error:
-        return str(error) or type(error).__name__
+        return Unanswered(str(error) or type(error).__name__)
     except (ValueError, KeyError, IndexError, TypeError):
-        return "an answer in no form that is known"
-
-
-def _read(upstream: Upstream, said: dict[str, Any]) -> Reply | str:
-    text = said["choices"][0]["message"]["content"]
+        return Unanswered("an answer in no form that is known")
     if not isinstance(text, str) or not text.strip():
-        return "an empty answer"
-    usage = said.get("usage") or {}
-    price = upstream.price
-    cost = price.input * int(usage.get("prompt_tokens") or 0)
-    cost += price.output * int(usage.get("completion_tokens") or 0)
-    return Reply(text, cost / MILLION)
+        return Unanswered("an empty answer")
+    return text

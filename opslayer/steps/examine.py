@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from opslayer.capability import Capability, Gate, Kind, Metric
+from opslayer.judgement.assignment import named
 from opslayer.records import Variant, Verdict, VerdictKind, digest_of
 from opslayer.steps.converse import converse
-from opslayer.steps.propose import PLACE
 from opslayer.steps.rated import Case
 from opslayer.stores import Stores
+from opslayer.template import fill, places
 
 WORD = re.compile(r"\w+")
 
@@ -34,8 +35,7 @@ def examine(
         declared = next(one for one in capability.prompts if one.name == case.variant.prompt)
         prompt = declared.model_copy(update={"template": template})
         version = stores.prompts.register(capability.name, prompt)
-        name = f"{case.variant.pool}-{prompt.name}-{version}"
-        variant = case.variant.model_copy(update={"name": name, "prompt_version": version})
+        variant = named(case.variant.model_copy(update={"prompt_version": version}))
         now = _replies(capability, case, template)
         verdict = _judge(capability, case, (before, now), (variant, at, len(templates)))
         found.append((variant, stores.ledger.verdicts.record(verdict)))
@@ -48,10 +48,10 @@ def _replies(capability: Capability, case: Case, template: str) -> list[str | No
     defaults = next(
         (one.defaults for one in capability.prompts if one.name == case.variant.prompt), {}
     )
-    instructions = PLACE.sub(lambda match: defaults.get(match[1], ""), template)
+    values = {name: defaults.get(name, "") for name in places(template)}
+    instructions = fill(template, values)
     asked = [[{"role": "system", "content": instructions}, *one.messages] for one in case.examined]
-    replies = converse(capability, case.variant.pool, asked)
-    return [reply.text if reply else None for reply in replies]
+    return converse(capability, case.variant.pool, asked)
 
 
 Sides = tuple[list[str | None], list[str | None]]

@@ -6,14 +6,14 @@ values are brought to one mean before anything is compared: its answers depend o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opslayer.capability import ArmRules, Capability, ExperimentRules, Kind
 from opslayer.configuration.nearest import nearest
-from opslayer.errors import NotFound, Refused, StaleParent, StoreError
+from opslayer.errors import NotFound, Refused
 from opslayer.judgement.assignment import composed
 from opslayer.records import (
     Arm,
@@ -22,11 +22,10 @@ from opslayer.records import (
     Release,
     Verdict,
     VerdictKind,
-    verdict_id,
 )
-from opslayer.steps.heard import Call, Heard, position_of, wrong
+from opslayer.steps.heard import Call, Heard, ear, wrong
 from opslayer.steps.introduce import pool_variant
-from opslayer.steps.promote import Change, Promotion, publish
+from opslayer.steps.promote import Change, Consequence, Promotion, carry_out, publish
 from opslayer.stores import Stores
 
 if TYPE_CHECKING:
@@ -189,23 +188,19 @@ def running(capability: Capability, stores: Stores, heard: Mapping[str, Heard]) 
     for one in newest.experiments if newest else ():
         assert newest is not None
         bare = Running(capability, one, newest, Heard(capability, {}))
-        ear = heard.get(bare.about) or _listen(bare, stores)
-        found.append(replace(bare, heard=ear))
+        its = heard.get(bare.about) or ear(capability, stores, _begun(bare, stores))
+        found.append(replace(bare, heard=its))
     return found
 
 
-def _listen(run: Running, stores: Stores) -> Heard:
-    """An ear at the place in the log where an experiment began."""
+def _begun(run: Running, stores: Stores) -> int:
+    """Number of the release that began it."""
     name, since = run.experiment.name, run.experiment.since
-    releases = stores.ledger.releases.all(run.capability.name)
-    first = next(
-        release
-        for release in releases
-        if any(one.name == name and one.since == since for one in release.experiments)
+    releases = stores.ledger.releases.streak(
+        run.newest,
+        lambda one: any(its.name == name and its.since == since for its in one.experiments),
     )
-    id = verdict_id(run.capability.name, VerdictKind.PROMOTION, f"release {first.number}")
-    begun = stores.ledger.verdicts.get(id)
-    return Heard(run.capability, position_of(begun.numbers if begun else {}))
+    return releases[0].number
 
 
 def look(run: Running) -> Outcome:
@@ -222,19 +217,19 @@ def look(run: Running) -> Outcome:
     )
     outcome = judge(
         {name: len(subjects) for name, subjects in arms.items()},
-        measure(run, terms.metric),
-        [(measure(run, name), allowed) for name, allowed in terms.guardrails.items()],
+        main := measure(run, terms.metric, arms),
+        [(measure(run, name, arms), allowed) for name, allowed in terms.guardrails.items()],
         rules,
     )
-    return _bandit_end(run, outcome) if terms.bandit else outcome
+    return _bandit_end(run, outcome, shares(main)) if terms.bandit else outcome
 
 
-def _bandit_end(run: Running, outcome: Outcome) -> Outcome:
+def _bandit_end(run: Running, outcome: Outcome, now: Mapping[str, float]) -> Outcome:
     """Under shares that follow results no interval is one: only the end says which arm leads."""
     if outcome.outcome == "guardrail":
         return outcome
-    numbers = {**outcome.numbers, "shares": shares(run)}
-    if outcome.numbers["subjects"] < (run.experiment.terms.most or 0):
+    numbers = {**outcome.numbers, "shares": now}
+    if outcome.numbers["subjects"] < run.experiment.terms.most:
         told = ", ".join(f"{name} {share:.0%}" for name, share in numbers["shares"].items())
         return replace(outcome, outcome="running", reason=f"shares now: {told}", numbers=numbers)
     best = max(numbers["shares"], key=lambda name: numbers["shares"][name])
@@ -247,14 +242,12 @@ def _bandit_end(run: Running, outcome: Outcome) -> Outcome:
     return replace(outcome, outcome="winner", reason=reason, numbers=numbers, error_rate=None)
 
 
-def shares(run: Running) -> dict[str, float]:
-    """What a bandit would give each arm now."""
+def shares(its: Measure) -> dict[str, float]:
+    """What a bandit would give each arm by a measure of them."""
     from opslayer.judgement.bandit import weights
 
-    its = measure(run, run.experiment.terms.metric)
-    names = [arm.name for arm in run.experiment.arms]
-    now = weights([its.of(name) for name in names], better=its.better)
-    return dict(zip(names, now, strict=True))
+    now = weights([its.of(name) for name in its.arms], better=its.better)
+    return dict(zip(its.arms, now, strict=True))
 
 
 def act(run: Running, outcome: Outcome, stores: Stores, now: datetime) -> Release | None:
@@ -283,20 +276,8 @@ def act(run: Running, outcome: Outcome, stores: Stores, now: datetime) -> Releas
 
 
 def _publish(run: Running, stores: Stores, kept: Verdict, change: Change) -> Release | None:
-    decision = Promotion(
-        parent=run.newest.number,
-        by="loop",
-        reason=f"experiment {run.experiment.name}, {kept.outcome.replace('_', ' ')}: {kept.reason}",
-        cause=kept.id,
-        evidence=(kept.id,),
-        at=kept.at,
-    )
-    try:
-        return publish(run.capability, stores, decision, change)
-    except StaleParent:
-        return None
-    except StoreError:  # the ledger has it; MLflow's alias is mended by the next who follows it
-        return stores.ledger.releases.for_cause(run.capability.name, kept.id)
+    told = f"experiment {run.experiment.name}, {kept.outcome.replace('_', ' ')}"
+    return carry_out(run.capability, stores, kept, Consequence(run.newest, change, told))
 
 
 def _keep(run: Running, outcome: Outcome, stores: Stores, now: datetime, of: str = "") -> Verdict:
@@ -352,7 +333,11 @@ def _cell(run: Running, arm: str, other: str, its: str) -> Units:
     return _units(calls, _value(run.capability, run.experiment.terms.metric))
 
 
-def _arms(run: Running) -> dict[str, dict[str, list[Call]]]:
+Arms = Mapping[str, Mapping[str, list[Call]]]
+"""By arm, each of its subjects with its calls."""
+
+
+def _arms(run: Running) -> Arms:
     """By arm, each of its subjects with its calls; a subject counts where it was met first."""
     met: dict[str, str] = {}
     found: dict[str, dict[str, list[Call]]] = {arm.name: {} for arm in run.experiment.arms}
@@ -369,19 +354,19 @@ def _arms(run: Running) -> dict[str, dict[str, list[Call]]]:
 Value = Callable[[Call], float | None]
 
 
-def measure(run: Running, name: Measured) -> Measure:
+def measure(run: Running, name: Measured, arms: Arms) -> Measure:
     """One measure on every arm's subjects that have a value."""
     from opslayer.judgement.experiment import Measure
 
     value = _value(run.capability, name)
     number = run.capability.task is Kind.REGRESSION and name is Measured.LABEL
     higher = name in (Measured.THUMB, Measured.CLICK, Measured.LABEL) and not number
-    arms = {
+    units = {
         arm: _units([call for calls in subjects.values() for call in calls], value)
-        for arm, subjects in _arms(run).items()
+        for arm, subjects in arms.items()
     }
     share = name not in (Measured.COST, Measured.LATENCY) and not number
-    return Measure(name.value, "higher" if higher else "lower", arms, share)
+    return Measure(name.value, "higher" if higher else "lower", units, share)
 
 
 def _units(calls: Iterable[Call], value: Value) -> Units:
@@ -413,8 +398,3 @@ def _value(capability: Capability, name: Measured) -> Value:
         Measured.LATENCY: lambda call: call.latency_ms,
     }
     return values[name]
-
-
-def outcomes(run: Running) -> Sequence[Outcome]:
-    """What is known now, and of every experiment beside it."""
-    return [look(run), *interactions(run).values()]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from opslayer.capability import Capability, Kind
-from opslayer.records import Exposure, Feedback, FeedbackKind, Interaction, Shadow, Status
+from opslayer.records import (
+    Exposure,
+    Feedback,
+    FeedbackKind,
+    Interaction,
+    Shadow,
+    Status,
+    VerdictKind,
+    verdict_id,
+)
+from opslayer.stores import Stores
 from opslayer.stores.events import Events
 
 PAGE = 5_000
@@ -73,10 +81,7 @@ class Heard:
             if not batch.events:
                 return
             for event in batch.events:
-                try:
-                    self._take(event.record())
-                except (ValidationError, KeyError):
-                    continue  # written by another version of this code: ingest tells of it
+                self._take(event.known())
             self.positions = batch.positions
 
     def of(self, releases: set[int]) -> Iterator[Call]:
@@ -101,6 +106,14 @@ class Heard:
         elif isinstance(record, Exposure):
             for experiment, arm in record.arms.items():
                 self.exposed.setdefault(experiment, {}).setdefault(record.subject, arm)
+
+
+def ear(capability: Capability, stores: Stores, begun: int) -> Heard:
+    """An ear at the place in the log that the verdict of a release remembers."""
+    id = verdict_id(capability.name, VerdictKind.PROMOTION, f"release {begun}")
+    verdict = stores.ledger.verdicts.get(id)
+    positions = verdict.numbers.get("positions", {}) if verdict else {}
+    return Heard(capability, {writer: int(number) for writer, number in positions.items()})
 
 
 def _call(record: Interaction) -> Call:
@@ -141,8 +154,3 @@ def wrong(call: Call, kind: Kind) -> float:
     if kind is Kind.REGRESSION:
         return abs(float(call.value) - float(call.truth))
     return float(str(call.value) != str(call.truth))
-
-
-def position_of(numbers: Mapping[str, Any]) -> dict[str, int]:
-    """The place in the log that a verdict remembers."""
-    return {str(writer): int(number) for writer, number in numbers.get("positions", {}).items()}

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from opslayer.capability import Capability
 from opslayer.errors import NotFound
+from opslayer.judgement.assignment import named
 from opslayer.records import Release, Variant
 from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
@@ -47,12 +48,10 @@ def pool_variant(capability: Capability, pool: str, prompt: str | None, stores: 
         there = ", ".join(capability.pools) or "none"
         raise NotFound(f"{capability.name} has no pool {pool}; there are {there}")
     if prompt is None:
-        return Variant(name=pool, pool=pool)
+        return named(Variant(name="", pool=pool))
     declared = next((one for one in capability.prompts if one.name == prompt), None)
     if declared is None:
         there = ", ".join(one.name for one in capability.prompts) or "none"
         raise NotFound(f"{capability.name} has no prompt {prompt}; there are {there}")
     version = stores.prompts.register(capability.name, declared)
-    return Variant(
-        name=f"{pool}-{prompt}-{version}", pool=pool, prompt=prompt, prompt_version=version
-    )
+    return named(Variant(name="", pool=pool, prompt=prompt, prompt_version=version))

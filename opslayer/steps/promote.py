@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from opslayer.capability import Capability
-from opslayer.errors import Refused, StoreError
+from opslayer.errors import Refused, StaleParent, StoreError
 from opslayer.records import Release, Variant, Verdict, VerdictKind, Version
 from opslayer.stores import Stores
 
@@ -53,8 +53,7 @@ def promote(
     """
     variant = what if isinstance(what, Variant) else model_variant(what)
     newest = stores.ledger.releases.newest(capability.name)
-    update = {"variants": _with_champion(newest, variant), "canary": None}
-    return publish(capability, stores, decision, Change("promote", update))
+    return publish(capability, stores, decision, promoting(newest, variant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,11 @@ class Change:
     """Fields of the release."""
     numbers: Mapping[str, Any] = field(default_factory=dict)
     """What the verdict holds beside."""
+
+
+def promoting(newest: Release | None, variant: Variant, outcome: str = "promote") -> Change:
+    """The change that makes a variant champion in place of the newest release's."""
+    return Change(outcome, {"variants": _with_champion(newest, variant), "canary": None})
 
 
 def publish(capability: Capability, stores: Stores, decision: Promotion, change: Change) -> Release:
@@ -85,11 +89,42 @@ def publish(capability: Capability, stores: Stores, decision: Promotion, change:
         follow(capability, stores)  # a killed promotion is mended by whoever asks again
         raise _already(newest)
     if release is None:
-        verdict = _verdict(made, newest, change.outcome)
-        verdict = verdict.model_copy(update={"numbers": {**verdict.numbers, **change.numbers}})
-        release = stores.ledger.releases.publish(made, verdict)
+        release = stores.ledger.releases.publish(made, _verdict(made, newest, change))
     follow(capability, stores)
     return release
+
+
+class Consequence(NamedTuple):
+    """What a verdict of the loop leads to."""
+
+    newest: Release
+    """That it was reached on."""
+    change: Change
+    told: str
+    """What is done, in the words that stand before the verdict's reason."""
+
+
+def carry_out(
+    capability: Capability, stores: Stores, verdict: Verdict, then: Consequence
+) -> Release | None:
+    """Make the release that a kept verdict leads to.
+
+    None where another release came first: what that one says is looked at next.
+    """
+    decision = Promotion(
+        parent=then.newest.number,
+        by="loop",
+        reason=f"{then.told}: {verdict.reason}",
+        cause=verdict.id,
+        evidence=(verdict.id,),
+        at=verdict.at,
+    )
+    try:
+        return publish(capability, stores, decision, then.change)
+    except StaleParent:
+        return None
+    except StoreError:  # the ledger has it; MLflow's alias is mended by the next who follows it
+        return stores.ledger.releases.for_cause(capability.name, verdict.id)
 
 
 def serves(release: Release) -> dict[str, Any]:
@@ -116,7 +151,8 @@ def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Rele
     if not _went_back(capability, stores, release, decision):
         target = _target(capability, stores, release, decision.to)
         made = _return(release, target, decision)
-        release = stores.ledger.releases.publish(made, _verdict(made, release, "rollback"))
+        verdict = _verdict(made, release, Change("rollback", {}))
+        release = stores.ledger.releases.publish(made, verdict)
     follow(capability, stores)
     return release
 
@@ -256,12 +292,12 @@ def _words(to: int | None, decision: Rollback) -> str:
     return f"back to release {to}: {decision.reason.strip()}"
 
 
-def _verdict(release: Release, newest: Release | None, outcome: str) -> Verdict:
+def _verdict(release: Release, newest: Release | None, change: Change) -> Verdict:
     return Verdict(
         capability=release.capability,
         kind=VerdictKind.PROMOTION,
         about=f"release {release.number}",
-        outcome=outcome,
+        outcome=change.outcome,
         reason=f"{release.by}: {release.reason}",
         at=release.at,
         numbers={
@@ -271,6 +307,7 @@ def _verdict(release: Release, newest: Release | None, outcome: str) -> Verdict:
             "replaced_version": newest.champion.model_version if newest else None,
             "canary": release.canary.variant.name if release.canary else None,
             "evidence": release.evidence,
+            **change.numbers,
         },
         cause=release.cause,
     )

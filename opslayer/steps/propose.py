@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from opslayer.capability import Capability
 from opslayer.steps.converse import Messages, converse
 from opslayer.steps.rated import Case
+from opslayer.template import places
 
 SHOWN = 10
 """Badly rated answers that whoever proposes gets to see."""
 LONGEST = 2_000
 """Characters of a message that is shown."""
-PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 PROPOSE = """\
 You improve the instructions that stand before conversations with an assistant. Below are the
 instructions and conversations whose answers people disliked, some with what should have been said.
@@ -33,9 +31,9 @@ def propose(capability: Capability, case: Case) -> list[str]:
             {"role": "user", "content": _told(case)},
         ]
         replies = converse(capability, rules.pool, [asked] * rules.proposals)
-        found += [reply.text.strip() for reply in replies if reply is not None]
-    places = set(PLACE.findall(case.template))
-    fitting = [one for one in found if set(PLACE.findall(one)) == places and one != case.template]
+        found += [reply.strip() for reply in replies if reply is not None]
+    wanted = set(places(case.template))
+    fitting = [one for one in found if set(places(one)) == wanted and one != case.template]
     return list(dict.fromkeys(fitting))
 
 

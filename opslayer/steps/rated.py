@@ -76,7 +76,7 @@ def _rated(capability: Capability, stores: Stores, variant: Variant) -> list[Rat
     said: dict[str, dict[FeedbackKind, Any]] = {}
     positions: dict[str, int] = {}
     while (batch := stores.events.read(capability.name, positions)).events:
-        for record in (event.record() for event in batch.events):
+        for record in (event.known() for event in batch.events):
             if isinstance(record, Feedback):
                 said.setdefault(record.interaction_id, {})[record.kind] = record.value
             elif isinstance(record, Interaction) and record.variant == variant.name:

@@ -10,8 +10,8 @@ from typing import Any
 
 from opslayer.capability import Capability, Kind
 from opslayer.judgement.outcome import Outcome
-from opslayer.records import Release, Variant, Verdict, VerdictKind, verdict_id
-from opslayer.steps.heard import Call, Heard, position_of, wrong
+from opslayer.records import Shadow, Variant, Verdict, VerdictKind
+from opslayer.steps.heard import Call, Heard, wrong
 from opslayer.stores import Stores
 
 SHOWN = 20.0
@@ -25,12 +25,13 @@ class Shadowing:
 
     capability: Capability
     variant: Variant
-    since: Release
+    begun: int
+    """Number of the first release that has it."""
 
     @property
     def about(self) -> str:
         """What its verdict is about."""
-        return f"shadow {self.variant.name} since release {self.since.number}"
+        return f"shadow {self.variant.name} since release {self.begun}"
 
 
 def shadowing(capability: Capability, stores: Stores) -> Shadowing | None:
@@ -38,21 +39,9 @@ def shadowing(capability: Capability, stores: Stores) -> Shadowing | None:
     newest = stores.ledger.releases.serving(capability.name)
     if newest is None or newest.shadow is None:
         return None
-    since = newest
-    while since.parent:
-        earlier = stores.ledger.releases.get(capability.name, since.parent)
-        if earlier.shadow != newest.shadow:
-            break
-        since = earlier
-    return Shadowing(capability, newest.shadow, since)
-
-
-def listen(its: Shadowing, stores: Stores) -> Heard:
-    """An ear at the place in the log where the shadow began."""
-    about = f"release {its.since.number}"
-    id = verdict_id(its.capability.name, VerdictKind.PROMOTION, about)
-    begun = stores.ledger.verdicts.get(id)
-    return Heard(its.capability, position_of(begun.numbers if begun else {}))
+    variant = newest.shadow
+    releases = stores.ledger.releases.streak(newest, lambda one: one.shadow == variant)
+    return Shadowing(capability, variant, releases[0].number)
 
 
 def compare(its: Shadowing, heard: Heard) -> Outcome:
@@ -60,7 +49,11 @@ def compare(its: Shadowing, heard: Heard) -> Outcome:
     `gate.e_value`); `alike` as long as neither is shown."""
     from opslayer.judgement.gate import e_value
 
-    pairs = [one for one in heard.calls.values() if one.shadow is not None and _of(its, one)]
+    pairs = [
+        (call, its_answer)
+        for call in heard.calls.values()
+        if (its_answer := call.shadow) is not None and its_answer.variant == its.variant.name
+    ]
     better, worse = _judged(its.capability, pairs)
     numbers = _numbers(its.capability, pairs) | {"better": better, "worse": worse}
     numbers["e_better"], numbers["e_worse"] = e_value(better, worse), e_value(worse, better)
@@ -70,16 +63,15 @@ def compare(its: Shadowing, heard: Heard) -> Outcome:
     return Outcome(outcome, _told(its, numbers), numbers, 2 / SHOWN)
 
 
-def _of(its: Shadowing, call: Call) -> bool:
-    return call.shadow is not None and call.shadow.variant == its.variant.name
+Pair = tuple[Call, Shadow]
+"""A call as it was answered, and the shadow's answer to its copy."""
 
 
-def _judged(capability: Capability, pairs: Sequence[Call]) -> tuple[int, int]:
+def _judged(capability: Capability, pairs: Sequence[Pair]) -> tuple[int, int]:
     """Pairs of which only the shadow, or only the answer, was right; of numbers, was nearer."""
     better = worse = 0
-    for call in pairs:
-        assert call.shadow is not None
-        said = call.shadow.output.get("value")
+    for call, copy in pairs:
+        said = copy.output.get("value")
         if call.truth is None or (call.value is None and said is None):
             continue
         ours, theirs = _error(capability, call, call.value), _error(capability, call, said)
@@ -94,24 +86,22 @@ def _error(capability: Capability, call: Call, value: Any) -> float:
     return wrong(replace(call, value=value), capability.task)
 
 
-def _numbers(capability: Capability, pairs: Sequence[Call]) -> dict[str, Any]:
-    shadows = [one.shadow for one in pairs if one.shadow is not None]
-    answered = [one for one in pairs if one.shadow is not None and one.shadow.outcome == "ok"]
-    same = [one for one in answered if one.shadow is not None and _agrees(capability, one)]
-    own = [one.latency_ms for one in pairs if one.latency_ms is not None]
+def _numbers(capability: Capability, pairs: Sequence[Pair]) -> dict[str, Any]:
+    answered = [(call, copy) for call, copy in pairs if copy.outcome == "ok"]
+    same = [pair for pair in answered if _agrees(capability, *pair)]
+    own = [call.latency_ms for call, _ in pairs if call.latency_ms is not None]
     return {
         "copies": len(pairs),
         "failed": len(pairs) - len(answered),
         "agreeing": len(same),
-        "cost": sum(one.cost for one in shadows),
-        "latency_ms": median(one.latency_ms for one in shadows) if shadows else None,
+        "cost": sum(copy.cost for _, copy in pairs),
+        "latency_ms": median(copy.latency_ms for _, copy in pairs) if pairs else None,
         "latency_ms_answer": median(own) if own else None,
     }
 
 
-def _agrees(capability: Capability, call: Call) -> bool:
-    assert call.shadow is not None
-    said = call.shadow.output.get("value")
+def _agrees(capability: Capability, call: Call, copy: Shadow) -> bool:
+    said = copy.output.get("value")
     if capability.task is Kind.REGRESSION and said is not None and call.value is not None:
         return abs(float(said) - float(call.value)) <= 0.01 * max(abs(float(call.value)), 1e-9)
     return said is not None and str(said) == str(call.value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
@@ -50,6 +51,13 @@ class Event:
     def record(self) -> Said:
         """The entry read; raises pydantic's ValidationError where this code can't read it."""
         return RECORDS[self.kind].model_validate_json(self.text)
+
+    def known(self) -> Said | None:
+        """As `record`; None for what another version of this code wrote: ingest tells of it."""
+        try:
+            return self.record()
+        except (ValidationError, KeyError):
+            return None
 
 
 class Row(Protocol):

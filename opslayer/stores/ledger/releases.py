@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from sqlalchemy import Connection, select
 
@@ -46,6 +47,14 @@ class Releases:
                 if earlier.champion.name != release.champion.name:
                     return earlier
         return None
+
+    def streak(self, release: Release, alike: Callable[[Release], bool]) -> list[Release]:
+        """A release and those before it, as far back as all are alike; oldest first."""
+        found = [release]
+        with reading(self.url) as connection:
+            earlier = _newest_first(connection, release.capability, release.number)
+            found += takewhile(alike, earlier)
+        return found[::-1]
 
     def get(self, capability: str, number: int) -> Release:
         """One release; NotFound says which there are."""
