@@ -65,7 +65,8 @@ def introduce_all(here: Context) -> None:
 
 def check_host(here: Context, host: str) -> None:
     """Refuse an address that others reach while anybody may call."""
-    from gateway.access import Access, is_loopback
+    from gateway.access import Access
+    from opslayer.loopback import is_loopback
     from opslayer.stores.secret import installation_secret
 
     if is_loopback(host):
@@ -81,14 +82,14 @@ def check_host(here: Context, host: str) -> None:
         )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "port") -> socket.socket:
     """The socket of all workers; Refused where it can't be had."""
     from gateway.server import listen as open_socket
 
     try:
         return open_socket(host, port)
     except OSError as error:
-        raise Refused(f"{host}:{port}: {error.strerror}: choose another with --port") from error
+        raise Refused(f"{host}:{port}: {error.strerror}: choose another with --{option}") from error
 
 
 def services(

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from commands.context import context
 from commands.output import AsJson, between, number, show
-from opslayer.records import VerdictKind
-
-if TYPE_CHECKING:
-    from opslayer.capability import Capability
-    from opslayer.records import Verdict
-    from opslayer.stores.ledger import Ledger
 
 COLUMNS = ("capability", "release", "variant", "quality", "over", "last_alarm", "next_run")
-LOOKED_AT = 1000
-"""Verdicts of a kind that are searched for the newest that says something: 19 years of weeks."""
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -24,40 +16,15 @@ def status(*, as_json: AsJson = False) -> None:
 
     Quality is the newest judged window's; the next run is when production is looked at again.
     """
+    from opslayer.steps.status import status as step
+
     now, here = datetime.now(UTC), context()
     capabilities = here.capabilities()
-    rows = [_row(capability, here.stores.ledger, now) for capability in capabilities]
+    rows = [step(capability, here.stores.ledger, now) for capability in capabilities]
     if not as_json:
         rows = [_for_a_person(row) for row in rows]
     empty = "no capability yet; declare one in configs/capabilities/NAME.yaml"
     show(rows, as_json, "Status", COLUMNS, empty)
-
-
-def _row(capability: Capability, ledger: Ledger, now: datetime) -> dict[str, Any]:
-    release = ledger.releases.serving(capability.name)
-    judged = ledger.verdicts.list(capability.name, VerdictKind.QUALITY, LOOKED_AT)
-    alarms = ledger.verdicts.list(capability.name, VerdictKind.ALARM, LOOKED_AT)
-    return {
-        "capability": capability.name,
-        "release": release.number if release else None,
-        "variant": release.champion.name if release else None,
-        "on_trial": release.canary.variant.name if release and release.canary else None,
-        "experiments": [one.name for one in release.experiments] if release else [],
-        "window_quality": next((_quality(one) for one in judged if "value" in one.numbers), None),
-        "last_alarm": next((one.at for one in alarms if one.outcome == "alarm"), None),
-        "next_run": _next_run(capability, now),
-    }
-
-
-def _quality(verdict: Verdict) -> dict[str, Any]:
-    names = ("metric", "value", "window", "start", "end", "rows", "labelled", "release")
-    return {name: verdict.numbers.get(name) for name in names}
-
-
-def _next_run(capability: Capability, now: datetime) -> datetime:
-    from cronsim import CronSim
-
-    return next(CronSim(capability.monitor.schedule, now))
 
 
 def _for_a_person(row: dict[str, Any]) -> dict[str, Any]:

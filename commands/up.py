@@ -1,4 +1,4 @@
-"""`opslayer up`: the Prefect server, its worker and relay, and MLflow, kept running."""
+"""`opslayer up`: the API, the console, the Prefect server with its worker, and MLflow."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def up(
     ] = 4200,
     mlflow_port: Annotated[int, Parameter(help="Port of MLflow's pages.")] = 5000,
     gateway_port: Annotated[int, Parameter(help="Port of the API.")] = 8000,
+    console_port: Annotated[int, Parameter(help="Port of the console.")] = 8080,
     as_json: AsJson = False,
 ) -> None:
     """Start every service on this machine and keep it running until Ctrl-C.
@@ -42,13 +43,14 @@ def up(
     here.capabilities()  # a broken file is told before anything starts
     _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
     serve.introduce_all(here)
-    listening = serve.listen(HOST, gateway_port)
+    listening = serve.listen(HOST, gateway_port, "gateway-port")
+    desk = serve.listen(HOST, console_port, "console-port")
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     server, others = services(here, prefect_port, mlflow_port)
     gateway = serve.services(here, listening, 1, heard=False)
-    running, logs = [server, *others, *gateway], here.settings.root / "logs"
+    running, logs = [server, *others, *gateway, console(desk)], here.settings.root / "logs"
     if as_json:
         telling = (running, logs, stopped)
         threading.Thread(target=_tell_machine, args=telling, daemon=True).start()
@@ -114,6 +116,14 @@ def services(here: Context, prefect_port: int, mlflow_port: int) -> tuple[Servic
             f"http://{HOST}:{mlflow_port}/health",
         ),
     ]
+
+
+def console(listening: socket.socket) -> Service:
+    """The pages on which people look and decide."""
+    address = "http://{}:{}".format(*listening.getsockname()[:2])
+    descriptor = listening.fileno()
+    command = [sys.executable, "-m", "console.worker", str(descriptor)]
+    return Service("console", command, address, {}, f"{address}/healthz", (descriptor,))
 
 
 def _need_free(ports: dict[str, int]) -> None:

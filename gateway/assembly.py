@@ -6,7 +6,6 @@ from gateway.access import Access, Limits, Purse
 from gateway.admission import Admission
 from gateway.app import Gateway, Parts
 from gateway.builder import Builder
-from gateway.files import Files
 from gateway.idempotency import Once
 from gateway.journal import Capture
 from gateway.last_known import LastKnown
@@ -14,6 +13,7 @@ from gateway.metrics import Metrics
 from gateway.serving import Board
 from gateway.tracing import Tracing
 from gateway.upstreams import Upstreams
+from opslayer.configuration.folder import Files
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.secret import installation_secret

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from gateway.idempotency import LIFE
-from gateway.worker import die_with_parent
 from opslayer.errors import StoreError
+from opslayer.parent import die_with_parent
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
-from gateway.files import Files
-from gateway.worker import die_with_parent
 from opslayer.capability import Capability
+from opslayer.configuration.folder import Files
 from opslayer.errors import OpslayerError
+from opslayer.parent import die_with_parent
 from opslayer.settings import Settings
 from opslayer.steps import canary, experiment, shadow
 from opslayer.steps.canary import Trial

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
 import socket
 import sys
 
-from opslayer.settings import SUPERVISOR
+from opslayer.parent import die_with_parent
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # only heard before the libraries are loaded
 
-PR_SET_PDEATHSIG = 1
 COLLECT = (20_000, 50, 100)
 """Objects between two collections: calls make few cycles, and leave them quickly."""
 SWITCH = 0.001
 """Seconds after which a thread gives way: those that commit and predict wait for the loop's."""
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to stop this process when its parent is gone, however that went.
-
-    One whose parent went before it could ask would live for ever, and hold the port.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.environ.get(SUPERVISOR, str(os.getppid())) != str(os.getppid()):
-        sys.exit("the process that started this one is gone")
 
 
 def settle_memory() -> None:

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlalchemy import event
 
-from gateway.access import Access, Denied, is_loopback
+from gateway.access import Access, Denied
 from gateway.access.access import ADMIN, AGE, ANYBODY
 from gateway.access.follower import EVERY
 from gateway.exchange import Caller
+from opslayer.loopback import is_loopback
 from opslayer.records import Role
 from opslayer.settings import Settings
 from opslayer.stores.ledger.database import engine

@@ -35,7 +35,7 @@ upstreams:
   - {{name: same, pool: same, base_url: "{url}/v1", model: ok}}
   - {{name: broken, pool: broken, base_url: "{url}/v1", model: f06}}
 """
-SOON = 30.0
+SOON = 120.0
 """Seconds within which what was decided is done, on however busy a machine."""
 
 

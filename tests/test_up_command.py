@@ -27,7 +27,7 @@ def free_ports(count: int) -> list[str]:
 
 
 def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -> None:
-    prefect, mlflow, gateway = free_ports(3)
+    prefect, mlflow, gateway, console = free_ports(4)
     clean = {name: text for name, text in os.environ.items() if "PREFECT" not in name}
     child = subprocess.Popen(
         [
@@ -40,6 +40,8 @@ def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -
             mlflow,
             "--gateway-port",
             gateway,
+            "--console-port",
+            console,
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -61,6 +63,7 @@ def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -
             "gateway-1": f"http://127.0.0.1:{gateway}",
             "drain": None,
             "watch": None,
+            "console": f"http://127.0.0.1:{console}",
         }
         for health in (f"{addresses['prefect']}/api/health", f"{addresses['mlflow']}/health"):
             with urllib.request.urlopen(health, timeout=30) as reply:

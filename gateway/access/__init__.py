@@ -3,7 +3,6 @@
 from gateway.access.access import Access
 from gateway.access.denied import Denied
 from gateway.access.limits import Limits
-from gateway.access.loopback import is_loopback
 from gateway.access.purse import Hold, Purse
 
-__all__ = ["Access", "Denied", "Hold", "Limits", "Purse", "is_loopback"]
+__all__ = ["Access", "Denied", "Hold", "Limits", "Purse"]

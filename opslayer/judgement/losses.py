@@ -27,6 +27,11 @@ class Answers:
     """n x len(classes), rows summing to 1; only some classifiers give them."""
     classes: tuple[str, ...] | None = None
 
+    def of(self, kept: NDArray[np.bool_]) -> Answers:
+        """Of the rows that a mask keeps."""
+        said = None if self.probabilities is None else self.probabilities[kept]
+        return Answers(self.values[kept], said, self.classes)
+
 
 def row_losses(truth: NDArray[Any], values: NDArray[Any], kind: Kind, scale: float = 1.0) -> Reals:
     """The loss of each row: 0 or 1 for classification, |error| / scale for regression.

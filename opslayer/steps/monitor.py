@@ -240,14 +240,22 @@ def _empty(span: Span) -> Outcome:
 
 def quality(watch: Watch, window: int, rows: Observed) -> Outcome:
     """The gate's metric over what users got; rows nobody asked about are scored now."""
+    from opslayer.judgement.interval import jackknife
     from opslayer.judgement.losses import metric
 
     judged, name = rows.labelled, watch.capability.metric
-    value = metric(name, judged.label.to_numpy(), answered(watch, judged))
+    truth, said = judged.label.to_numpy(), answered(watch, judged)
+    value = metric(name, truth, said)
+    band = jackknife(
+        window_indices(judged.event_time, watch.block),
+        lambda kept: metric(name, truth[kept], said.of(kept)),
+    )
     span = watch.span(window)
     numbers = {
         "metric": name.value,
         "value": value,
+        "low": band[0] if band else None,
+        "high": band[1] if band else None,
         "start": span.since.isoformat(),
         "end": span.until.isoformat(),
         "rows": len(rows),

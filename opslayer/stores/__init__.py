@@ -13,6 +13,7 @@ from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
 from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
+from opslayer.stores.traffic import Traffic
 
 if TYPE_CHECKING:
     from opslayer.stores.lake import Lake
@@ -44,6 +45,11 @@ class Stores:
             prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
         )
+
+    @property
+    def traffic(self) -> Traffic:
+        """What each variant was asked, by the hour."""
+        return Traffic(self.events.url)
 
     @property
     def lake(self) -> Lake:

@@ -15,6 +15,7 @@ from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start
 from opslayer.stores.ledger.database import reading, transaction
 from opslayer.stores.ledger.tables import events
+from opslayer.stores.traffic import count
 
 Said = Interaction | Feedback | Start | Exposure | Shadow
 RECORDS: dict[str, type[Said]] = {
@@ -236,6 +237,7 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
     ]
     if rows:
         connection.execute(insert(events), rows)
+    count(connection, (one.text for one in wanted.values() if one.kind == "interaction"))
     return len(rows)
 
 

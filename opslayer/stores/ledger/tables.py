@@ -113,6 +113,19 @@ events = Table(
     Index("events_by_capability", "capability", "writer", "number"),
 )
 
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("capability", String(64), primary_key=True),
+    Column("hour", String(13), primary_key=True),
+    Column("variant", String(255), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("unanswered", BigInteger, nullable=False),
+    Column("fallbacks", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),  # in billionths, as budgets are
+    Column("latency_us", BigInteger, nullable=False),  # of all calls together
+)
+
 keys = Table(
     "keys",
     metadata,

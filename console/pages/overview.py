@@ -1,0 +1,157 @@
+"""How every capability is doing, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from console import chart
+from console.desk import Desk
+from console.shell import link, links
+from opslayer.capability import Capability
+from opslayer.records import Verdict, VerdictKind
+from opslayer.reports.page import Markup, facts, heading, mark, paragraph, table, text
+from opslayer.steps.status import status
+
+WINDOWS = 60
+"""Judged windows that the picture of quality shows, at most."""
+DECISIONS = 5
+LOOKED_AT = 60
+"""Newest verdicts among which decisions are looked for."""
+DECIDING = frozenset(
+    {
+        VerdictKind.HARM, VerdictKind.POLICY, VerdictKind.GATE, VerdictKind.PROMOTION,
+        VerdictKind.CANARY, VerdictKind.EXPERIMENT, VerdictKind.SHADOW,
+    }
+)  # fmt: skip
+LOUD = frozenset({"alarm", "harm", "rolled_back", "rollback", "guardrail", "sample_ratio", "train"})
+"""Outcomes at which a person should look."""
+
+
+def parts(desk: Desk, now: datetime) -> list[str]:
+    """The page's parts."""
+    capabilities, wrong = desk.capabilities()
+    found: list[str] = [
+        Markup(f'<p class="notice">{text(name)}: {text(said)}</p>') for name, said in wrong.items()
+    ]
+    if not capabilities:
+        way = f"Nothing is declared yet: write {desk.settings.configs}/capabilities/NAME.yaml."
+        return [*found, paragraph(way, "empty")]
+    for capability in capabilities:
+        found += standing(desk, capability, now)
+    return found
+
+
+def standing(desk: Desk, capability: Capability, now: datetime) -> list[str]:
+    """One capability on the overview."""
+    name = capability.name
+    return [
+        Markup(f"<section><h2>{link(f'/capabilities/{name}', name)}</h2>"),
+        summary(desk, capability, now),
+        quality(desk, capability),
+        traffic(desk, name, now - timedelta(days=1), "Calls in the last 24 hours"),
+        decisions(desk, name, DECISIONS),
+        Markup("</section>"),
+    ]
+
+
+def summary(desk: Desk, capability: Capability, now: datetime) -> Markup:
+    """What serves, how well, and what comes next."""
+    row = status(capability, desk.stores.ledger, now)
+    if row["release"] is None:
+        way = f"Nothing is released yet: run `opslayer run train_model {capability.name}`."
+        return paragraph(way, "empty")
+    return facts(
+        [
+            ("Serves", f"{row['variant']}, release {row['release']}"),
+            ("On trial", row["on_trial"]),
+            ("Experiments", ", ".join(row["experiments"]) or None),
+            ("Last alarm", moment(row["last_alarm"])),
+            ("Looked at next", moment(row["next_run"])),
+        ]
+    )
+
+
+def quality(desk: Desk, capability: Capability) -> Markup:
+    """Quality over the judged windows with its confidence band, and the newest one in words."""
+    verdicts = desk.stores.ledger.verdicts.list(capability.name, VerdictKind.QUALITY, WINDOWS)
+    judged = [one.numbers for one in reversed(verdicts) if "value" in one.numbers]
+    if not judged:
+        if capability.training is None:
+            return Markup("")
+        return paragraph("No window's labels are in yet, so that its quality isn't known.", "soft")
+    last = judged[-1]
+    points = [chart.Point(one["value"], one.get("low"), one.get("high")) for one in judged]
+    said = _said(last)
+    label = f"{last['metric']} over {len(judged)} windows; the newest: {said}"
+    return Markup(f"{chart.over_time(points, label)}{paragraph(f'Quality: {said}.')}")
+
+
+def _said(numbers: dict[str, Any]) -> str:
+    band = ""
+    if numbers.get("low") is not None:
+        band = f" (95 % sure to lie between {numbers['low']:.4g} and {numbers['high']:.4g})"
+    since = datetime.fromisoformat(numbers["start"])
+    rows = f"{numbers['labelled']:,} labelled rows"
+    return f"{numbers['metric']} {numbers['value']:.4g}{band} on {rows} from {moment(since)}"
+
+
+def traffic(desk: Desk, name: str, since: datetime, caption: str) -> Markup:
+    """Calls by variant from a moment on."""
+    found = desk.stores.traffic.by_variant(name, since)
+    if not found:
+        return paragraph(f"{caption}: none.", "soft")
+    total = sum(one.calls for one in found)
+    rows = [
+        (
+            one.variant, one.calls, f"{one.calls / total:.1%}", one.unanswered, one.fallbacks,
+            f"{one.latency_ms:.1f}", f"{one.cost:.4g}",
+        )
+        for one in found
+    ]  # fmt: skip
+    heads = (
+        "Variant", "#Calls", "#Share", "#Unanswered", "#Fallbacks", "#Mean ms", "#Cost",
+    )  # fmt: skip
+    return Markup(f"{heading(caption, 3)}{table(f'{caption}: {name}', heads, rows)}")
+
+
+def decisions(desk: Desk, name: str, most: int) -> Markup:
+    """The newest decisions, and why."""
+    newest = desk.stores.ledger.verdicts.list(name, limit=max(LOOKED_AT, most))
+    found = [one for one in newest if one.kind in DECIDING][:most]
+    if not found:
+        return paragraph("Nothing was decided yet.", "soft")
+    return Markup(f"{heading('Decisions', 3)}{verdicts(found, f'Decisions: {name}')}")
+
+
+def verdicts(found: Sequence[Verdict], caption: str) -> Markup:
+    """Verdicts as a table, the newest first."""
+    rows = [
+        (
+            moment(one.at),
+            one.kind.value,
+            mark(one.outcome.replace("_", " "), stands_out=one.outcome in LOUD),
+            one.reason,
+            None if one.error_rate is None else f"{one.error_rate:.1%}",
+        )
+        for one in found
+    ]
+    return table(caption, ("When (UTC)", "What", "Outcome", "~Why", "#Wrong at most"), rows)
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time for a person, in UTC."""
+    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def places(name: str) -> Markup:
+    """Where else one may look at a capability."""
+    root = f"/capabilities/{name}"
+    return links(
+        [
+            (root, name), (f"{root}/releases", "Releases"), (f"{root}/experiments", "Experiments"),
+            (f"{root}/numbers", "Truth and answers"), (f"{root}/reports", "Reports"),
+        ],
+        f"Pages of {name}",
+    )  # fmt: skip

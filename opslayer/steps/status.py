@@ -1,0 +1,39 @@
+"""Say how a capability stands: what serves it, how well, and what comes next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from opslayer.capability import Capability
+from opslayer.records import Verdict, VerdictKind
+from opslayer.stores.ledger import Ledger
+
+
+def status(capability: Capability, ledger: Ledger, now: datetime) -> dict[str, Any]:
+    """The release that serves, the newest judged window's quality, the last alarm, and when
+    production is looked at again. What there is not yet is None."""
+    release = ledger.releases.serving(capability.name)
+    judged = ledger.verdicts.walk(capability.name, VerdictKind.QUALITY)
+    alarms = ledger.verdicts.walk(capability.name, VerdictKind.ALARM)
+    return {
+        "capability": capability.name,
+        "release": release.number if release else None,
+        "variant": release.champion.name if release else None,
+        "on_trial": release.canary.variant.name if release and release.canary else None,
+        "experiments": [one.name for one in release.experiments] if release else [],
+        "window_quality": next((_quality(one) for one in judged if "value" in one.numbers), None),
+        "last_alarm": next((one.at for one in alarms if one.outcome == "alarm"), None),
+        "next_run": _next_run(capability, now),
+    }
+
+
+def _quality(verdict: Verdict) -> dict[str, Any]:
+    names = ("metric", "value", "window", "start", "end", "rows", "labelled", "release")
+    return {name: verdict.numbers.get(name) for name in names}
+
+
+def _next_run(capability: Capability, now: datetime) -> datetime:
+    from cronsim import CronSim
+
+    return next(CronSim(capability.monitor.schedule, now))
