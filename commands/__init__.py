@@ -27,6 +27,7 @@ VERBS = {
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
     "explain": ("commands.explain:explain", "What answered a call, why, and from which data."),
     "experiment": ("commands.experiment:app", "Compare models, prompts and user flows."),
+    "erase": ("commands.erase:erase", "Erase a person, and get the receipt."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),
     "export": ("commands.export:app", "Write out interactions, labels or a training set."),

@@ -430,6 +430,27 @@ class Version(Record):
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
+class Erasure(Record):
+    """That a subject was erased: what was removed where, and which models had learnt from it."""
+
+    id: str
+    subject: str
+    """The subject's keyed hash: nothing of it from before `at` is taken in again."""
+    at: Time
+    by: str
+    reason: str
+    done: bool = False
+    """False as long as it was begun and not ended: asking again goes on from there."""
+    removed: dict[str, int] = Field(default_factory=dict)
+    """By place, how many records or files were removed."""
+    snapshots: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By capability, the digests of the training and exam sets that held its rows."""
+    models: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By capability, the model versions that were trained on such a set."""
+    forgotten: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """Of them, those whose files were removed after others had taken their place."""
+
+
 class VerdictKind(StrEnum):
     """What was judged."""
 

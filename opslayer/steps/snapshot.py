@@ -114,7 +114,8 @@ def take(
 def load(capability: Capability, digest: str, stores: Stores) -> Frame:
     """Rebuild a snapshot from the lake, with the columns it was taken with.
 
-    Raises NotFound for an unknown digest and StoreError where the lake no longer holds its content.
+    Of a set that held rows of a subject who was erased, the others are left. Raises NotFound for an
+    unknown digest and StoreError where the lake no longer holds its content.
     """
     record = stores.ledger.snapshots.get(capability.name, digest)
     sql = f"""
@@ -124,7 +125,8 @@ def load(capability: Capability, digest: str, stores: Stores) -> Frame:
     """  # noqa: S608 - a digest and times from our own ledger
     chosen = stores.lake.query(capability, sql, ("snapshots",))
     content = _content(capability, stores, chosen, record.columns)
-    if content_digest(content, record.capability, record.recipe) != record.digest:
+    whole = content_digest(content, record.capability, record.recipe) == record.digest
+    if not whole and not stores.ledger.erasures.held(capability.name, digest):
         raise StoreError(
             f"{capability.name}: snapshot {record.digest} can't be rebuilt: the lake holds "
             f"{content.num_rows} of its {record.rows} rows, or they differ from what was taken. "

@@ -14,16 +14,16 @@ def status(capability: Capability, ledger: Ledger, now: datetime) -> dict[str, A
     """The release that serves, the newest judged window's quality, the last alarm, and when
     production is looked at again. What there is not yet is None."""
     release = ledger.releases.serving(capability.name)
-    judged = ledger.verdicts.walk(capability.name, VerdictKind.QUALITY)
-    alarms = ledger.verdicts.walk(capability.name, VerdictKind.ALARM)
+    judged = ledger.verdicts.newest(capability.name, VerdictKind.QUALITY, "measured")
+    alarm = ledger.verdicts.newest(capability.name, VerdictKind.ALARM, "alarm")
     return {
         "capability": capability.name,
         "release": release.number if release else None,
         "variant": release.champion.name if release else None,
         "on_trial": release.canary.variant.name if release and release.canary else None,
         "experiments": [one.name for one in release.experiments] if release else [],
-        "window_quality": next((_quality(one) for one in judged if "value" in one.numbers), None),
-        "last_alarm": next((one.at for one in alarms if one.outcome == "alarm"), None),
+        "window_quality": _quality(judged) if judged else None,
+        "last_alarm": alarm.at if alarm else None,
         "next_run": _next_run(capability, now),
     }
 

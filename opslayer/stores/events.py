@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start
-from opslayer.stores.ledger.database import reading, transaction
+from opslayer.stores.ledger.database import forget_changes, reading, transaction
+from opslayer.stores.ledger.erasures import not_erased
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
 
@@ -138,6 +140,37 @@ class Events:
             said = [Feedback.model_validate_json(row) for row in rows]
         return [one for one in said if one.interaction_id == interaction.id]
 
+    def of_subject(self, subject: str) -> list[Event]:
+        """Every entry that names a subject by its hash; reads the whole log."""
+        query = select(*COLUMNS).where(
+            events.c.record.contains(f'"subject":"{subject}"', autoescape=True)
+        )
+        with reading(self.url) as connection:
+            return [Event(*row.tuple()) for row in connection.execute(query)]
+
+    def about(self, ids: Set[str]) -> list[Event]:
+        """Every entry of these interactions, and all that was said about them."""
+        found: list[Event] = []
+        with reading(self.url) as connection:
+            some = sorted(ids)
+            for start in range(0, len(some), ASKED):
+                query = select(*COLUMNS).where(events.c.id.in_(some[start : start + ASKED]))
+                found += [Event(*row.tuple()) for row in connection.execute(query)]
+            said = select(*COLUMNS).where(events.c.kind == "feedback")
+            for row in connection.execute(said.execution_options(yield_per=ASKED)):
+                event = Event(*row.tuple())
+                if json.loads(event.text).get("interaction_id") in ids:
+                    found.append(event)
+        return found
+
+    def remove(self, gone: Sequence[Event]) -> None:
+        """Take entries out of the log for good, and out of the database's own log of changes."""
+        with transaction(self.url) as connection:
+            for one in gone:
+                same = (events.c.writer == one.writer, events.c.number == one.number)
+                connection.execute(delete(events).where(*same))
+        forget_changes(self.url)
+
     def adopt(self, limit: int = 1_000) -> int:
         """Give feedback that came before its interaction the capability that this has by now.
 
@@ -220,7 +253,8 @@ class _Text(NamedTuple):
 
 
 def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
-    wanted = {(entry.kind, entry.id): entry for entry in reversed(entries)}
+    allowed = not_erased(connection, entries)
+    wanted = {(entry.kind, entry.id): entry for entry in reversed(allowed)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
     last = connection.scalar(select(func.max(events.c.number)).where(events.c.writer == writer))

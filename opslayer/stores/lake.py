@@ -7,9 +7,10 @@ training set. Rows are only ever appended, so a row id and a snapshot's record r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -170,6 +171,41 @@ class Lake:
         for name in tables:
             builder = builder.register(name, self.open(capability, name))
         return plain(pa.table(builder.execute(sql).read_all()))
+
+    def remove(self, capability: str, table: str, where: Sequence[str]) -> int:
+        """Remove the rows of any of these conditions, and every file that still holds them.
+
+        Needs no capability file: whatever lies under the name is cleaned. Files that nobody has
+        committed within an hour are what killed writers left, and go too. Returns the rows.
+        """
+        from deltalake import DeltaTable
+
+        address = f"{self.root}/{capability}/{table}"
+        if not DeltaTable.is_deltatable(address):
+            return 0
+        target = DeltaTable(address)
+        removed = sum(int(target.delete(one)["num_deleted_rows"]) for one in where)
+        now = {"dry_run": False, "enforce_retention_duration": False}
+        target.vacuum(0, **now)
+        target.vacuum(1, full=True, **now)
+        return removed
+
+    def snapshots_with(self, capability: str, where: str) -> list[str]:
+        """The digests of the snapshots that hold a row of a condition."""
+        from deltalake import DeltaTable, QueryBuilder
+
+        address = f"{self.root}/{capability}/snapshots"
+        if not DeltaTable.is_deltatable(address):
+            return []
+        table = QueryBuilder().register("snapshots", DeltaTable(address))
+        sql = f"SELECT DISTINCT snapshot FROM snapshots WHERE {where}"  # noqa: S608 - our own ids
+        found = plain(pa.table(table.execute(sql).read_all()))
+        return [str(one) for one in found["snapshot"].to_pylist()]
+
+    def names(self) -> list[str]:
+        """The capabilities that have tables here; of a lake in a bucket none is listed."""
+        root = Path(self.root)
+        return sorted(one.name for one in root.iterdir()) if root.is_dir() else []
 
     def compact(self, capability: Capability) -> None:
         """Merge small files where many have gathered; readers never notice."""

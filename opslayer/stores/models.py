@@ -106,6 +106,16 @@ class Models:
                 if run.info.run_id != version.run_id:
                     discard_run(mlflow, where, run)
 
+    def forget(self, version: Version) -> None:
+        """Remove a version's files, its run and its registration; one that is gone stays gone."""
+        with answering(self.tracking_uri), suppress(NotFound):
+            mlflow = client(self.tracking_uri)
+            mlflow.delete_model_version(version.capability, str(version.version))
+        with answering(self.tracking_uri), suppress(NotFound):
+            mlflow = client(self.tracking_uri)
+            run = mlflow.get_run(version.run_id)
+            discard_run(mlflow, self._experiment(version.capability), run)
+
     def _experiment(self, capability: str) -> str:
         """The id of the capability's experiment, whose artefacts lie below the root.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
+from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.releases import Releases
@@ -47,6 +48,10 @@ class Ledger:
     @property
     def keys(self) -> Keys:
         return Keys(self.url)
+
+    @property
+    def erasures(self) -> Erasures:
+        return Erasures(self.url)
 
     @property
     def idempotency(self) -> Idempotency:

@@ -139,6 +139,24 @@ def shown(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+def forget_changes(url: str) -> None:
+    """Leave no copy of removed rows in SQLite's write-ahead log; pages are overwritten anyway.
+
+    Waits for readers, each of which may hold the log for a moment. Raises StoreError where one
+    holds it for too long. Other databases clean up by themselves (PostgreSQL: autovacuum).
+    """
+    if make_url(url).get_backend_name() != "sqlite":
+        return
+    end = time.monotonic() + BUSY_MS / 1000
+    with _engine(url).connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        while raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > end:
+                raise StoreError(f"database {shown(url)}: a reader holds its log: ask again")
+            time.sleep(0.05)
+
+
 def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless a unique key says that it is there; returns whether it was inserted."""
     try:

@@ -113,6 +113,26 @@ events = Table(
     Index("events_by_capability", "capability", "writer", "number"),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("subject", String(32), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("record", JSON, nullable=False),
+    Index("erasures_by_subject", "subject", "at"),
+)
+
+erased = Table(
+    "erased",
+    metadata,
+    # Ids of interactions that are gone: what is said of them later, or replayed, is not taken in.
+    Column("id", String(64), primary_key=True),
+    Column("erasure", String(16), nullable=False),
+    Index("erased_by_erasure", "erasure"),
+)
+
 traffic = Table(
     "traffic",
     metadata,

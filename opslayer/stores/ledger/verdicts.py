@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,26 +54,19 @@ class Verdicts:
             rows = connection.scalars(query.order_by(verdicts.c.sequence.desc()).limit(limit))
             return [Verdict.model_validate(row) for row in rows]
 
-    def walk(self, capability: str, kind: VerdictKind) -> Iterator[Verdict]:
-        """A capability's verdicts of a kind, the newest first, read as far as somebody looks."""
-        query = select(verdicts.c.sequence, verdicts.c.record).where(
-            verdicts.c.capability == capability, verdicts.c.kind == kind.value
+    def newest(self, capability: str, kind: VerdictKind, *outcomes: str) -> Verdict | None:
+        """A capability's newest verdict of a kind that had one of these outcomes."""
+        query = select(verdicts.c.record).where(
+            verdicts.c.capability == capability,
+            verdicts.c.kind == kind.value,
+            verdicts.c.record["outcome"].as_string().in_(outcomes),
         )
-        last: int | None = None
-        while True:
-            older = query if last is None else query.where(verdicts.c.sequence < last)
-            with reading(self.url) as connection:
-                page = older.order_by(verdicts.c.sequence.desc()).limit(PAGE)
-                found = connection.execute(page).all()
-            yield from (Verdict.model_validate(row.record) for row in found)
-            if len(found) < PAGE:
-                return
-            last = found[-1].sequence
+        with reading(self.url) as connection:
+            found = connection.scalar(query.order_by(verdicts.c.sequence.desc()).limit(1))
+        return None if found is None else Verdict.model_validate(found)
 
 
 Listed = list[Verdict]
-PAGE = 25
-"""Verdicts that are read at once by who looks for one."""
 
 
 def add_verdict(connection: Connection, verdict: Verdict) -> bool:

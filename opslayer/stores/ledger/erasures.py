@@ -1,0 +1,132 @@
+"""Who was erased: receipts, and what keeps them from coming back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from opslayer.records import Erasure
+from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.tables import erased, erasures, idempotency
+
+ASKED = 500
+"""Ids in one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """The receipts of an installation. Methods raise StoreError where the database is away."""
+
+    url: str
+
+    def begin(self, wanted: Erasure) -> Erasure:
+        """Keep that an erasure was begun, or return the one of this subject that was not ended."""
+        with transaction(self.url) as connection:
+            mine = (erasures.c.subject == wanted.subject, erasures.c.done == 0)
+            found = connection.scalar(select(erasures.c.record).where(*mine))
+            if found is not None:
+                return Erasure.model_validate(found)
+            add_new(connection, erasures, _row(wanted))
+        return wanted
+
+    def keep(self, erasure: Erasure) -> Erasure:
+        """Keep what is known of an erasure by now."""
+        with transaction(self.url) as connection:
+            row = update(erasures).where(erasures.c.id == erasure.id)
+            connection.execute(row.values(**_row(erasure)))
+        return erasure
+
+    def add_ids(self, erasure: Erasure, ids: Iterable[str]) -> set[str]:
+        """Remember interactions that go with an erasure; returns all that were ever remembered."""
+        with transaction(self.url) as connection:
+            mine = select(erased.c.id).where(erased.c.erasure == erasure.id)
+            there = set(connection.scalars(mine))
+            new = [{"id": id, "erasure": erasure.id} for id in sorted(set(ids) - there)]
+            known = _gone(connection, [row["id"] for row in new])
+            fresh = [row for row in new if row["id"] not in known]
+            if fresh:
+                connection.execute(insert(erased), fresh)
+        return there | {row["id"] for row in fresh}
+
+    def forget_claims(self, ids: Sequence[str]) -> int:
+        """Forget the idempotency keys of interactions; returns how many there were."""
+        removed = 0
+        with transaction(self.url) as connection:
+            for start in range(0, len(ids), ASKED):
+                its = idempotency.c.interaction.in_(ids[start : start + ASKED])
+                removed += connection.execute(delete(idempotency).where(its)).rowcount
+        return removed
+
+    def all(self) -> list[Erasure]:
+        """Every receipt, the oldest first."""
+        with reading(self.url) as connection:
+            rows = connection.scalars(select(erasures.c.record).order_by(erasures.c.at))
+            return [Erasure.model_validate(row) for row in rows]
+
+    def held(self, capability: str, digest: str) -> bool:
+        """Whether a snapshot held rows of somebody who was erased."""
+        return any(digest in one.snapshots.get(capability, ()) for one in self.all())
+
+
+class Row(Protocol):
+    """A record on its way into the log."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+One = TypeVar("One", bound=Row)
+
+
+def not_erased(connection: Connection, entries: Sequence[One]) -> list[One]:
+    """The entries that may be logged: none of an erased subject from before its erasure, and none
+    about an interaction that is gone, whoever replays or restores them."""
+    query = select(erasures.c.subject, func.max(erasures.c.at)).group_by(erasures.c.subject)
+    until: dict[str, str] = dict(row.tuple() for row in connection.execute(query))
+    if not until:
+        return list(entries)
+    read = [(entry, _read(entry)) for entry in entries]
+    gone = _gone(connection, [its["about"] for _, its in read])
+    return [
+        entry
+        for entry, its in read
+        if its["about"] not in gone and not its["at"] <= until.get(its["subject"], "")
+    ]
+
+
+def _read(entry: Row) -> dict[str, Any]:
+    """Whom and what an entry is about, and when it was."""
+    try:
+        record: dict[str, Any] = json.loads(entry.text)
+        at = moment_text(datetime.fromisoformat(record["event_time"]))
+    except (ValueError, KeyError, TypeError):
+        return {"about": entry.id, "subject": None, "at": "~"}
+    about = record.get("interaction_id", entry.id)
+    return {"about": about, "subject": record.get("subject"), "at": at}
+
+
+def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(ids), ASKED):
+        some = ids[start : start + ASKED]
+        found.update(connection.scalars(select(erased.c.id).where(erased.c.id.in_(some))))
+    return found
+
+
+def _row(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "id": erasure.id,
+        "subject": erasure.subject,
+        "at": moment_text(erasure.at),
+        "done": int(erasure.done),
+        "record": erasure.model_dump(mode="json"),
+    }

@@ -1,0 +1,241 @@
+"""`opslayer erase`: a person goes from every store, the others stay, and nothing comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from at_rest import hits
+from lake_content import START
+from serving import serving
+from taught import give_database, order, shop
+from upstream import upstream
+
+from commands import execute
+from opslayer.capability import Capability
+from opslayer.configuration import load_capability
+from opslayer.records import Feedback, Interaction, Shadow
+from opslayer.settings import Settings
+from opslayer.steps import erase as step
+from opslayer.steps.erase import Order, erase
+from opslayer.steps.ingest import ingest
+from opslayer.steps.introduce import introduce
+from opslayer.steps.snapshot import load
+from opslayer.steps.train import train
+from opslayer.stores import Stores
+from opslayer.stores.journal import Entry
+from opslayer.stores.secret import installation_secret, subject_hash
+
+ANN, BOB = "ann-7f3d", "bob-91c2"
+SECRET = "quokka-5519"
+"""A word that only Ann ever said."""
+DESK = """\
+name: desk
+kind: chat
+answer: {{deadline: 10s}}
+fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
+upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
+"""
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
+    monkeypatch.setenv("OPSLAYER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path / "configs"))
+    monkeypatch.delenv("OPSLAYER_SECRET", raising=False)
+    (tmp_path / "configs" / "capabilities").mkdir(parents=True)
+    return give_database(Stores.at(Settings()))
+
+
+def hashed(subject: str) -> str:
+    return subject_hash(installation_secret(Settings()), "", subject)
+
+
+def asked(number: int, who: str) -> list[Interaction | Feedback | Shadow]:
+    """A call of somebody, what came true of it, and a shadow's answer to its copy."""
+    id, at = f"call-{number:04}", START + timedelta(hours=number)
+    said = f"{SECRET} {number}" if who == ANN else f"words of others {number % 5}"
+    size = (number * 37 % 100) / 50 - 1
+    answer = "yes" if size > 0 else "no"
+    call = Interaction(
+        id=id, capability="shop", subject=hashed(who), event_time=at, variant="model-1", release=1,
+        input={"size": size, "colour": "red", "city": "oslo", "note": said},
+        output={"value": answer, "note": said},
+    )  # fmt: skip
+    told = Feedback(
+        id=f"told-{number:04}", capability="shop", interaction_id=id, kind="true_value",  # type: ignore[arg-type]
+        value=answer, event_time=at, known_time=at,
+    )  # fmt: skip
+    copy = Shadow(
+        id=id, capability="shop", event_time=at, variant="model-2", release=1,
+        output={"value": answer, "note": said},
+    )  # fmt: skip
+    return [call, told, copy]
+
+
+def live(stores: Stores) -> Capability:
+    """300 calls, every tenth of them Ann's, taken in and trained on."""
+    spec = shop()
+    for number in range(300):
+        stores.events.append(asked(number, ANN if number % 10 == 0 else BOB), "test")
+    ingest(spec, stores, datetime.now(UTC))
+    snapshot, ordered = order(stores, spec, 13)
+    train(spec, snapshot, stores, ordered)
+    return spec
+
+
+def say(stores: Stores) -> dict[str, Any]:
+    """Erase Ann as the privacy officer does."""
+    assert execute(["erase", ANN, "--reason", "she asked", "--json"]) == 0
+    (receipt,) = [one for one in stores.ledger.erasures.all() if any(one.removed.values())]
+    return receipt.model_dump()
+
+
+def everything_of_others(stores: Stores, spec: Capability) -> dict[str, Any]:
+    rows = stores.lake.query(spec, 'SELECT row_id, "in:note" FROM rows', ("rows",)).to_pylist()
+    return {row["row_id"]: row["in:note"] for row in rows if int(row["row_id"][5:]) % 10}
+
+
+def test_nothing_of_her_is_left_and_everything_of_others_is(
+    stores: Stores, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = live(stores)
+    before = everything_of_others(stores, spec)
+    assert len(before) == 270
+    models = [path.name for path in (tmp_path / "home" / "models").rglob("model.skops")]
+    assert models
+    told = say(stores)
+    assert json.loads(capsys.readouterr().out)[0]["removed"] == told["removed"]
+    assert told["removed"]["events"] == 90
+    assert told["removed"]["lake/rows"] == 30
+    assert told["removed"]["lake/tags"] == 30
+    assert told["models"] == {"shop": (1,)}
+    assert everything_of_others(stores, spec) == before
+    left = hits(tmp_path / "home", [SECRET, ANN])
+    assert [one for one in left if "model.skops" not in one] == [], (
+        "only in the model that is named"
+    )
+    assert len(stores.events.read("shop", {}, 10_000).events) == 3 * 270
+
+
+def test_a_training_set_that_held_her_rows_is_read_without_them(stores: Stores) -> None:
+    spec = live(stores)
+    (version,) = stores.ledger.versions.all("shop")
+    rows = load(spec, version.snapshot, stores)
+    say(stores)
+    left = load(spec, version.snapshot, stores)
+    mine = rows.row_ids.str[5:].astype(int) % 10 == 0
+    assert mine.any()
+    assert list(left.row_ids) == list(rows.row_ids[~mine])
+
+
+def test_what_is_replayed_from_before_stays_away_and_what_comes_after_is_kept(
+    stores: Stores,
+) -> None:
+    live(stores)
+    say(stores)
+    replayed = [
+        record
+        for number in (0, 10, 11)
+        for record in asked(number, ANN if number % 10 == 0 else BOB)
+    ]
+    assert stores.events.append(replayed, "restored") == 0
+    unseen = asked(410, ANN)[0]
+    assert stores.events.append([unseen], "restored") == 0, "from before, though never seen here"
+    late = asked(0, ANN)[1].model_copy(update={"id": "late"})
+    assert stores.events.append([late], "late") == 0, "about what is gone"
+    fresh = asked(0, ANN)[0].model_copy(
+        update={"id": "fresh", "event_time": datetime.now(UTC) + timedelta(hours=1)}
+    )
+    assert stores.events.append([fresh], "new") == 1
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+POINTS = ("_learnt", "_from_lake", "blank", "forget_changes")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_anywhere_it_is_done_by_asking_again(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    spec = live(stores)
+    before = everything_of_others(stores, spec)
+    order_ = Order("ann", "asked", datetime.now(UTC))
+    real: Callable[..., Any] = getattr(step, point)
+
+    def die(*args: Any) -> Any:
+        done = real(*args)
+        if point == "_from_lake":
+            next(done)  # in the middle of the lake
+        raise Killed
+
+    monkeypatch.setattr(step, point, die)
+    with pytest.raises(Killed):
+        erase(hashed(ANN), stores, order_)
+    monkeypatch.setattr(step, point, real)
+    say(stores)
+    left = hits(tmp_path / "home", [SECRET, ANN])
+    assert [one for one in left if "model.skops" not in one] == []
+    assert everything_of_others(stores, spec) == before
+    receipts = [one for one in stores.ledger.erasures.all() if one.models]
+    assert {one.models["shop"] for one in receipts} == {(1,)}
+
+
+def test_while_the_gateway_answers_it_leaves_nothing_in_its_journal(
+    stores: Stores, tmp_path: Path
+) -> None:
+    with upstream() as address:
+        (tmp_path / "configs" / "capabilities" / "desk.yaml").write_text(DESK.format(url=address))
+        introduce(load_capability("desk", tmp_path / "configs"), stores, datetime.now(UTC))
+        with serving(tmp_path / "home", tmp_path / "configs") as served:
+            for who, words in ((ANN, f"I am {SECRET}"), (BOB, "I am somebody")):
+                body = {"model": "desk", "messages": [{"role": "user", "content": words}]}
+                headers = {"X-Opslayer-Subject": who, "Idempotency-Key": f"key of {who}"}
+                url = f"{served.url}/v1/chat/completions"
+                said = httpx.post(url, json=body, headers=headers, timeout=30)
+                assert said.status_code == 200
+                thumb = {
+                    "interaction_id": said.headers["x-opslayer-interaction"],
+                    "kind": "correction",
+                    "value": words,
+                }
+                told = httpx.post(f"{served.url}/v1/feedback", json=thumb, timeout=30)
+                assert told.status_code == 200
+            assert hits(tmp_path / "home", [SECRET]), "it was there"
+            say(stores)
+            assert hits(tmp_path / "home", [SECRET, ANN]) == []
+            after = httpx.post(url, json=body, headers={"X-Opslayer-Subject": ANN}, timeout=30)
+            assert after.status_code == 200
+    kinds = [event.kind for event in stores.events.read("desk", {}).events]
+    assert kinds.count("feedback") == 1
+
+
+def test_a_damaged_piece_of_the_journal_that_holds_her_goes(stores: Stores) -> None:
+    folder = stores.journal.root / "w"
+    folder.mkdir(parents=True)
+    entry = Entry("interaction", "old", "shop", json.dumps({"subject": hashed(ANN)}))
+    (folder / "1.damaged").write_bytes(b"??" + entry.frame())
+    (folder / "2.damaged").write_bytes(b"nothing of hers")
+    say(stores)
+    assert [path.name for path in folder.glob("*.damaged")] == ["2.damaged"]
+
+
+def test_who_was_never_here_gets_a_receipt_that_says_so(
+    stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["erase", "nobody", "--reason", "asked"]) == 0
+    assert "nothing was kept of this person" in capsys.readouterr().out
+
+
+def test_without_a_reason_nothing_is_erased(stores: Stores) -> None:
+    live(stores)
+    assert execute(["erase", ANN]) == 2
+    assert stores.ledger.erasures.all() == []
