@@ -13,6 +13,7 @@ from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
 from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
+from opslayer.stores.reviews import Reviews
 
 if TYPE_CHECKING:
     from opslayer.stores.lake import Lake
@@ -44,6 +45,12 @@ class Stores:
             prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
         )
+
+    @property
+    def reviews(self) -> Reviews:
+        """What reviewers are to look at and have said; it lies with the log, so that an answer and
+        what it says are one."""
+        return Reviews(self.events.url)
 
     @property
     def lake(self) -> Lake:
