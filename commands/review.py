@@ -161,6 +161,28 @@ def progress_(capability: str, *, as_json: AsJson = False) -> None:
     show(pairs, False, "Cohen's kappa", empty="no two have looked at the same row")
 
 
+@app.command
+def sources(capability: str, *, as_json: AsJson = False) -> None:
+    """Show how often each source of tags is right, estimated, and where two contradict each other.
+
+    Parameters
+    ----------
+    capability
+        Its name.
+    """
+    from opslayer.steps.worth import worth
+
+    here = context()
+    found = worth(here.capability(capability), here.stores, datetime.now(UTC))
+    accuracies = [one._asdict() for one in found.accuracies]
+    pairs = found.disagreements.to_dict("records")
+    if as_json:
+        emit({"accuracies": accuracies, "disagreements": pairs, "contested": found.contested})
+        return
+    show(accuracies, False, f"Sources of {capability}", empty="nothing was tagged yet")
+    show(pairs, False, "Where they contradict each other", empty="no two spoke of the same row")
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """One reviewer at a keyboard."""

@@ -252,6 +252,9 @@ class Labels(Section):
     delay: Duration = timedelta(0)
     """From a row's event_time to the moment its target is usually known."""
     rules: tuple[TagRule, ...] = ()
+    accuracies: Literal["stated", "estimated"] = "stated"
+    """How sure rules and models count: as their confidence states, or as often as they seem to be
+    right by the tags known so far. Estimated, a label may change with tags of other rows."""
 
 
 class Review(Section):
