@@ -30,6 +30,10 @@ VERBS = {
     "erase": ("commands.erase:erase", "Erase a person, and get the receipt."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),
+    "review": (
+        "commands.review:app",
+        "Look at answers, one after the other, and say what is right.",
+    ),
     "export": ("commands.export:app", "Write out interactions, labels or a training set."),
     "keys": ("commands.keys:app", "Create, list and revoke keys of the API."),
 }

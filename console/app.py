@@ -21,7 +21,16 @@ from starlette.routing import Route
 
 from console.desk import Desk
 from console.entry import COOKIE, LASTS, Denied, Reviewer, admit, check_sender, sign_in
-from console.pages import capability, experiments, interaction, numbers, overview, releases, reports
+from console.pages import (
+    capability,
+    experiments,
+    interaction,
+    numbers,
+    overview,
+    releases,
+    reports,
+    review,
+)
 from console.shell import HEADERS, SCRIPT, SHEET, document, form, sent, words
 from opslayer.errors import NotFound, OpslayerError, StoreError
 from opslayer.records import Role
@@ -75,6 +84,11 @@ def _promoted(asked: Asked) -> Response:
     return _go(f"/capabilities/{asked.name}/releases")
 
 
+def _reviewed(asked: Asked) -> Response:
+    review.decide(asked.desk, asked.name, asked.who, asked.form, asked.now)
+    return _go(f"/capabilities/{asked.name}/review")
+
+
 def _went_back(asked: Asked) -> Response:
     releases.go_back(asked.desk, asked.name, asked.who, asked.form, asked.now)
     return _go(f"/capabilities/{asked.name}/releases")
@@ -93,6 +107,13 @@ PAGES = (
     Page("POST", f"{ROOT}/releases/rollback", Role.RELEASE, _went_back),
     Page("GET", f"{ROOT}/experiments", Role.REVIEW,
          lambda one: one.page(f"Experiments of {one.name}", experiments.parts(one.desk, one.name))),
+    Page("GET", f"{ROOT}/review", Role.REVIEW,
+         lambda one: one.page(f"Review {one.name}",
+                              review.parts(one.desk, one.name, one.who, one.now))),
+    Page("POST", f"{ROOT}/review", Role.REVIEW, _reviewed),
+    Page("GET", f"{ROOT}/reviews", Role.REVIEW,
+         lambda one: one.page(f"Reviews of {one.name}",
+                              review.progress(one.desk, one.name, one.now))),
     Page("GET", f"{ROOT}/numbers", Role.REVIEW,
          lambda one: one.page(f"Truth and answers of {one.name}",
                               numbers.parts(one.desk, one.name, one.now))),

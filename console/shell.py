@@ -77,6 +77,21 @@ def form(action: str, fields: Iterable[str], button: str) -> Markup:
     )
 
 
+def pressed(name: str, value: object, label: str, key: str = "") -> Markup:
+    """A button that says one thing, and the key that presses it."""
+    shown = f"<kbd>{text(key)}</kbd> " if key else ""
+    by_key = f' data-key="{text(key)}"' if key else ""
+    return Markup(
+        f'<button type="submit" name="{text(name)}" value="{text(str(value))}"{by_key}>'
+        f"{shown}{text(label)}</button>"
+    )
+
+
+def sheet(action: str, inside: Iterable[str]) -> Markup:
+    """A form that each of its own buttons sends."""
+    return Markup(f'<form method="post" action="{text(action)}">{"".join(inside)}</form>')
+
+
 def hidden(name: str, value: object) -> Markup:
     """A value that goes along."""
     return Markup(f'<input type="hidden" name="{text(name)}" value="{text(str(value))}">')

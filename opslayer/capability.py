@@ -252,6 +252,25 @@ class Labels(Section):
     delay: Duration = timedelta(0)
     """From a row's event_time to the moment its target is usually known."""
     rules: tuple[TagRule, ...] = ()
+    accuracies: Literal["stated", "estimated"] = "stated"
+    """How sure rules and models count: as their confidence states, or as often as they seem to be
+    right by the tags known so far. Estimated, a label may change with tags of other rows."""
+
+
+class Review(Section):
+    """How people look at answers."""
+
+    share_random: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of all rows that is drawn by chance, whatever the model says of them: the quality is
+    estimated from these alone."""
+    double: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the rows that a second reviewer looks at too."""
+    claim: PositiveDuration = timedelta(minutes=15)
+    """How long a reviewer holds a row; then another one may be asked."""
+    refresh: PositiveDuration = timedelta(minutes=10)
+    """How old the queue's order may grow while somebody works on it."""
+    pool: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Newest rows that the queue is made of, at most."""
 
 
 class Training(Section):
@@ -546,6 +565,7 @@ class Capability(Section):
     class."""
     sources: tuple[Source, ...] = ()
     labels: Labels = Labels()
+    review: Review = Review()
     training: Training | None = None
     gate: Gate | None = None
     monitor: Monitor = Monitor()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from lake_content import START, add_rows, row
 from looking import looking
 from taught import give_database, shop, teach, trained
 
@@ -26,7 +27,7 @@ get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)>'\"&"
 PAGES = (
     "/", "/capabilities/shop", "/capabilities/shop/releases", "/capabilities/shop/experiments",
-    "/capabilities/shop/numbers", "/capabilities/shop/reports", "/interactions",
+    "/capabilities/shop/review", "/capabilities/shop/reviews", "/capabilities/shop/numbers", "/capabilities/shop/reports", "/interactions",
 )  # fmt: skip
 
 
@@ -205,6 +206,44 @@ def test_a_person_promotes_another_version(shown: tuple[Shop, str]) -> None:
     now = made.stores.ledger.releases.newest("shop")
     assert now is not None
     assert now.champion.model_version == other
+
+
+def test_a_reviewer_answers_skips_and_takes_back(shown: tuple[Shop, str]) -> None:
+    made, url = shown
+    unlabelled = [
+        row(
+            f"new{number}",
+            START + timedelta(days=30, hours=number),
+            size=0.1 * number,
+            colour="red",
+            city="oslo",
+            note=HOSTILE,
+        )
+        for number in range(4)
+    ]
+    add_rows(made.stores, made.spec, unlabelled)
+    made.stores.reviews.fill("shop", [], datetime.now(UTC) - timedelta(hours=1))
+    place = f"{url}/capabilities/shop/review"
+    first = _held(place)
+    assert post(place, data={"row": first, "value": " "}).status_code == 409, "nothing was said"
+    assert post(place, data={"row": first, "value": "yes"}).status_code == 303
+    second = _held(place)
+    assert second != first
+    assert post(place, data={"row": first, "value": "no"}).status_code == 409, "answered already"
+    assert post(place, data={"row": second, "do": "skip"}).status_code == 303
+    assert _held(place) not in (first, second)
+    parts = {one.row_id: one for one in made.stores.reviews.all("shop")}
+    assert (parts[first].status, parts[second].status) == ("answered", "skipped")
+    (said,) = [one for one in made.stores.events.read("shop", {}).events if one.writer == "review"]
+    assert json.loads(said.text)["value"] == "yes"
+    assert post(place, data={"do": "undo"}).status_code == 303
+    assert "Answered0" in Page(get(f"{url}/capabilities/shop/reviews").text).words
+
+
+def _held(place: str) -> str:
+    """The row that the page shows."""
+    page = Page(get(place).text)
+    return next(its["value"] or "" for _, its in page.elements if its.get("name") == "row")
 
 
 def test_a_form_that_another_site_sends_is_refused(shown: tuple[Shop, str]) -> None:

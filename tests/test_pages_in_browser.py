@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
+from lake_content import START, add_rows, row
 from looking import looking
 from playwright.sync_api import Browser, Page
 from test_console import HOSTILE, PAGES, Shop
@@ -23,6 +25,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, st
         for week in range(6):
             made.judged(week)
         made.answered("one")
+        add_rows(
+            made.stores,
+            made.spec,
+            [
+                row(f"new{number}", START + timedelta(days=30, hours=number), size=0.1 * number,
+                    colour="red", city="oslo", note=HOSTILE)
+                for number in range(8)
+            ],
+        )  # fmt: skip
         made.stores.reports.write("shop", "drift/one/index.html", f"<p>{HOSTILE}</p>")
         with looking(made.home, made.configs) as url:
             yield browser, url
@@ -87,6 +98,25 @@ def test_a_release_is_rolled_back_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_function(f"document.querySelectorAll('tbody tr').length === {before + 1}")
     assert "it says nonsense" in page.locator("tbody tr").first.inner_text()
+
+
+def test_a_whole_review_session_needs_nothing_but_keys(page: Page) -> None:
+    page.goto("/capabilities/shop/review")
+    seen = []
+    for key in ("1", "2", "s", "1"):
+        seen.append(page.locator("input[name=row]").first.input_value())
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "row => document.querySelector('input[name=row]')?.value !== row", arg=seen[-1]
+        )
+    last = seen[-1]
+    page.keyboard.press("u")
+    page.wait_for_function(
+        "row => document.querySelector('input[name=row]')?.value === row", arg=last
+    )
+    assert len(set(seen)) == 4
+    page.goto("/capabilities/shop/reviews")
+    assert "Skipped\n1" in page.locator("main").inner_text()
 
 
 def test_every_page_asks_for_nothing_from_afar(page: Page, shop: tuple[Browser, str]) -> None:

@@ -151,6 +151,7 @@ def places(name: str) -> Markup:
     return links(
         [
             (root, name), (f"{root}/releases", "Releases"), (f"{root}/experiments", "Experiments"),
+            (f"{root}/review", "Review"), (f"{root}/reviews", "How reviews go"),
             (f"{root}/numbers", "Truth and answers"), (f"{root}/reports", "Reports"),
         ],
         f"Pages of {name}",

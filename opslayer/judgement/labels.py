@@ -83,6 +83,11 @@ def resolve(tags: pd.DataFrame, as_of: datetime) -> Resolution:
     )
 
 
+def standing_tags(tags: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
+    """The tags that still say something at `as_of`, of whatever rank: steps 1 to 4 above."""
+    return _standing(_known(tags, as_of))[0]
+
+
 def rule_digest(rule: TagRule) -> str:
     """Names one version of a rule: equal for rules that say the same, 16 hex digits."""
     said = rule.model_dump(mode="json", exclude_none=True)

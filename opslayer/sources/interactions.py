@@ -126,7 +126,7 @@ class _Taken:
             _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
         else:
-            self.stated.append((record, stated(self.capability, record.value, "value")))
+            self.stated.append((record, self._target(record)))
 
     def _is_wanted(self, record: Interaction | Feedback) -> bool:
         """Whether it is a row, or says a target.
@@ -137,6 +137,12 @@ class _Taken:
         if isinstance(record, Interaction):
             return record.status is not Status.REFUSED and self.capability.kind is not Kind.IMAGE
         return record.kind in STATES and self.capability.predictor
+
+    def _target(self, record: Feedback) -> str | float | None:
+        """What it says the target is; None for a correction that takes back the one before it."""
+        if record.kind is FeedbackKind.CORRECTION and record.value is None:
+            return None
+        return stated(self.capability, record.value, "value")
 
     def _answer(self, record: Interaction) -> Any:
         value = record.output.get("value")

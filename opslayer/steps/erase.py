@@ -49,6 +49,7 @@ def erase(subject: str, stores: Stores, order: Order) -> Erasure:
         erasure = _note(erasure, place, count, stores)
     claims = stores.ledger.erasures.forget_claims(sorted(ids))
     erasure = _note(erasure, "idempotency keys", claims, stores)
+    erasure = _note(erasure, "reviews", stores.reviews.forget(sorted(ids)), stores)
     stores.events.remove(events)
     erasure = _note(erasure, "journal", blank(stores.journal, subject, ids), stores)
     done = stores.ledger.erasures.keep(erasure.model_copy(update={"done": True}))

@@ -6,8 +6,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from opslayer.capability import Capability
+from opslayer.capability import Capability, Kind
 from opslayer.judgement.labels import Resolution, in_force, resolve
+from opslayer.judgement.sources import weighted
+from opslayer.steps.worth import estimated
 from opslayer.stores import Stores
 from opslayer.stores.lake import moment
 
@@ -38,7 +40,10 @@ def view(
 ) -> Resolution:
     """As `labels`, with the rows whose tags leave no one to believe beside them."""
     tags = stores.lake.query(capability, _sql(as_of, since, until), ("tags", "rows")).to_pandas()
-    resolution = resolve(in_force(tags, capability.labels.rules), as_of)
+    tags = in_force(tags, capability.labels.rules)
+    if capability.task is Kind.CLASSIFICATION and capability.labels.accuracies == "estimated":
+        tags = weighted(tags, estimated(capability, stores, as_of))
+    resolution = resolve(tags, as_of)
     row_known = tags.drop_duplicates("row_id").set_index("row_id")["row_known_time"]
     return Resolution(*(_known_with_row(part, row_known) for part in resolution))
 

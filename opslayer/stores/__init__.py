@@ -13,6 +13,7 @@ from opslayer.stores.ledger import Ledger
 from opslayer.stores.models import Models
 from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
+from opslayer.stores.reviews import Reviews
 from opslayer.stores.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Stores:
     def traffic(self) -> Traffic:
         """What each variant was asked, by the hour."""
         return Traffic(self.events.url)
+
+    @property
+    def reviews(self) -> Reviews:
+        """What reviewers are to look at and have said; it lies with the log, so that an answer and
+        what it says are one."""
+        return Reviews(self.events.url)
 
     @property
     def lake(self) -> Lake:

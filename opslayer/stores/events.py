@@ -110,6 +110,11 @@ class Events:
                 time.sleep(0.01 * attempt)
         raise StoreError(f"writer {writer} is used by too many processes: give each its own name")
 
+    @staticmethod
+    def append_in(connection: Connection, records: Sequence[Said], writer: str) -> int:
+        """As `append`, as a part of somebody's transaction on the log's own database."""
+        return _append(connection, [_Text.of(record) for record in records], writer)
+
     def interactions(self, ids: Sequence[str]) -> list[Interaction]:
         """The interactions of these ids that are in the log, in the order of the ids."""
         found = {}

@@ -170,3 +170,33 @@ idempotency = Table(
     Column("status", String(16), nullable=False),  # begun, done
     Index("idempotency_by_time", "at"),
 )
+
+queue = Table(
+    "queue",
+    metadata,
+    # What reviewers are to look at, best first; made anew as a whole.
+    Column("capability", String(64), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("row_id", Text, nullable=False),
+    Column("built", String(32), nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("capability", String(64), primary_key=True),
+    Column("row_id", Text, primary_key=True),
+    Column("reviewer", String(64), primary_key=True),
+    # The seat at the row: two reviewers want the same one, and the database lets one have it. Null
+    # for whoever skipped it, or let the claim lapse until another one took the seat.
+    Column("seat", Integer),
+    Column("status", String(16), nullable=False),  # claimed, answered, skipped
+    Column("at", String(32), nullable=False),
+    Column("until", String(32)),  # of a claim
+    Column("said", Integer, nullable=False),  # statements made so far, those taken back included
+    Column("due", Integer, nullable=False),  # how many reviewers the row is for
+    Column("record", JSON, nullable=False),
+    UniqueConstraint("capability", "row_id", "seat"),
+    Index("reviews_by_reviewer", "capability", "reviewer", "status", "at"),
+)
