@@ -21,4 +21,5 @@ def take_in(here: Ground, now: datetime) -> Ingested:
     """Ingest, then tag what has come."""
     taken = loop.ingest(here.capability, here.stores, now)
     loop.tag(here.capability, here.stores, now)
+    loop.tag_calls(here.capability, here.stores, now)
     return taken

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from opslayer.steps.decide import decide as decide_step
 from opslayer.steps.examine import examine as examine_step
+from opslayer.steps.facets import tag_calls as tag_calls_step
 from opslayer.steps.improve import improve as improve_step
 from opslayer.steps.ingest import ingest as ingest_step
 from opslayer.steps.judge import judge as judge_step
@@ -29,6 +30,7 @@ LONG = timedelta(hours=6)
 
 ingest = step(LONG, ingest_step)
 tag = step(HOUR, tag_step)
+tag_calls = step(HOUR, tag_calls_step)
 cut = step(SHORT, cut_step)
 take = step(HOUR, take_step)
 validate = step(HOUR, validate_step)

@@ -15,8 +15,10 @@ from opslayer.steps.labels import labels
 from opslayer.steps.worth import worth
 from opslayer.stores import Stores
 
-TOLERANCE = 0.03
-"""With 3,000 rows: three standard errors of a share that is counted with the truth at hand."""
+TOLERANCE = 0.05
+"""Of one estimate from 3,000 rows, some 2.5 of its measured standard deviations (0.02 at most)."""
+BIAS = 0.015
+"""Of the mean of 8 such estimates."""
 
 
 def simulated(
@@ -34,29 +36,23 @@ def simulated(
         wrong = (truth + draw.integers(1, classes, size=rows)) % classes
         said = np.where(draw.random(rows) < accuracy, truth, wrong)
         mine = np.flatnonzero(draw.random(rows) < spoken)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "row_id": [f"r{at}" for at in mine],
-                    "value": [f"c{one}" for one in said[mine]],
-                    "source": "rule",
-                    "by": name,
-                    "confidence": 0.7,
-                }
-            )
-        )
+        ids = [f"r{one}" for one in mine]
+        values = [f"c{one}" for one in said[mine]]
+        spoke = pd.DataFrame({"row_id": ids, "value": values})
+        parts.append(spoke.assign(source="rule", by=name, confidence=0.7))
     return pd.concat(parts, ignore_index=True), truth
 
 
 @pytest.mark.parametrize("classes", [2, 3, 20])
-@pytest.mark.parametrize("seed", range(3))
-def test_accuracies_of_simulated_sources_are_found_without_the_truth(
-    classes: int, seed: int
-) -> None:
+def test_accuracies_of_simulated_sources_are_found_without_the_truth(classes: int) -> None:
     planted = {"best": 0.92, "good": 0.8, "fair": 0.7, "poor": 0.6}
-    tags, _ = simulated(planted, classes, seed=seed)
-    found = {one.by: one.estimated for one in estimate(tags).accuracies}
-    assert found == pytest.approx(planted, abs=TOLERANCE)
+    found = []
+    for seed in range(8):
+        tags, _ = simulated(planted, classes, seed=seed)
+        found.append({one.by: one.estimated for one in estimate(tags).accuracies})
+        assert found[-1] == pytest.approx(planted, abs=TOLERANCE)
+    mean = {name: np.mean([one[name] for one in found]) for name in planted}
+    assert mean == pytest.approx(planted, abs=BIAS)
 
 
 def test_a_source_that_is_mostly_wrong_is_found_out_by_the_others() -> None:
@@ -74,7 +70,7 @@ def test_true_values_settle_what_two_sources_alone_could_not() -> None:
          "source": "outcome", "by": "feed", "confidence": 1.0}
     )  # fmt: skip
     found = {one.by: one.estimated for one in estimate(pd.concat([tags, known])).accuracies}
-    assert found == pytest.approx(planted, abs=0.04)
+    assert found == pytest.approx(planted, abs=TOLERANCE)
 
 
 def test_labels_by_estimated_accuracies_are_right_more_often_than_by_stated_ones() -> None:
@@ -122,7 +118,7 @@ def test_nothing_said_estimates_nothing() -> None:
 
 def test_a_capabilitys_labels_follow_its_sources_estimated_accuracies(stores: Stores) -> None:
     spec = capability(labels={"accuracies": "estimated"})
-    tags, truth = simulated({"best": 0.95, "p": 0.55, "q": 0.55, "r": 0.55}, 2, 1_000, 1.0)
+    tags, truth = simulated({"best": 0.95, "p": 0.65, "q": 0.65, "r": 0.65}, 2, 1_000, 1.0)
     add_rows(stores, spec, [row(f"r{at}", START, size=1.0) for at in range(1_000)])
     made = [
         outcome(one.row_id, one.value, START, START, id=f"{one.by}/{one.row_id}", source="model",
@@ -130,10 +126,11 @@ def test_a_capabilitys_labels_follow_its_sources_estimated_accuracies(stores: St
         for one in tags.itertuples()
     ]  # fmt: skip
     add_tags(stores, spec, made)
-    add_tags(stores, spec, [outcome("r7", "c9", START, START + timedelta(days=1))])
+    other = f"c{1 - truth[7]}"
+    add_tags(stores, spec, [outcome("r7", other, START, START + timedelta(days=1))])
     found = {one.row_id: one.value for one in labels(spec, stores, LATER).itertuples()}
-    assert found["r7"] == "c9"
+    assert found["r7"] == other
     right = np.mean([found.get(f"r{at}") == f"c{one}" for at, one in enumerate(truth)])
-    assert right > 0.93
+    assert right > 0.9
     told = worth(spec, stores, LATER)
     assert {one.by for one in told.accuracies} == {"best", "p", "q", "r"}

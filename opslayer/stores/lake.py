@@ -2,7 +2,8 @@
 
 `rows` what was asked or observed · `answers` what was served for a row · `tags` statements about
 a row's target · `quarantine` what was not taken, and why · `snapshots` rows and labels of every
-training set. Rows are only ever appended, so a row id and a snapshot's record rebuild it.
+training set · `facets` what a call was like apart from its target: language, failure, guards. Rows
+are only ever appended, so a row id and a snapshot's record rebuild it.
 """
 
 from __future__ import annotations
@@ -80,6 +81,12 @@ def _snapshots(capability: Capability) -> list[tuple[str, pa.DataType]]:
     ]
 
 
+def _facets(_: Capability) -> list[tuple[str, pa.DataType]]:
+    texts = ("id", "row_id", "name", "value", "source", "by")
+    times = [("event_time", MOMENT), ("known_time", MOMENT)]
+    return [*((name, pa.string()) for name in texts), ("confidence", pa.float64()), *times]
+
+
 INPUT = "in:"
 """Input columns carry this prefix in `rows`, so that none can collide with our own columns."""
 
@@ -89,6 +96,7 @@ TABLES = {
     "tags": _tags,
     "quarantine": _quarantine,
     "snapshots": _snapshots,
+    "facets": _facets,
 }
 
 
@@ -220,6 +228,7 @@ STATISTICS = {
     "answers": "event_time",
     "tags": "known_time",
     "snapshots": "event_time",
+    "facets": "known_time",
 }
 
 

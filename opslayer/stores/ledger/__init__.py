@@ -9,6 +9,7 @@ from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
+from opslayer.stores.ledger.positions import Positions
 from opslayer.stores.ledger.releases import Releases
 from opslayer.stores.ledger.snapshots import Snapshots
 from opslayer.stores.ledger.verdicts import Verdicts
@@ -44,6 +45,10 @@ class Ledger:
     @property
     def batches(self) -> Batches:
         return Batches(self.url)
+
+    @property
+    def positions(self) -> Positions:
+        return Positions(self.url)
 
     @property
     def keys(self) -> Keys:

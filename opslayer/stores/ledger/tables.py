@@ -200,3 +200,12 @@ reviews = Table(
     UniqueConstraint("capability", "row_id", "seat"),
     Index("reviews_by_reviewer", "capability", "reviewer", "status", "at"),
 )
+
+positions = Table(
+    "positions",
+    metadata,
+    # How far a reader has come in the interaction log.
+    Column("capability", String(64), primary_key=True),
+    Column("reader", String(64), primary_key=True),
+    Column("positions", JSON, nullable=False),  # by writer, the number of the last entry read
+)

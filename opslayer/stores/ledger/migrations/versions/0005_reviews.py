@@ -1,4 +1,4 @@
-"""What reviewers are to look at, and what they hold and have said."""
+"""What reviewers are to look at, hold and have said; how far readers of the log are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create both tables."""
+    """Create the tables."""
     op.create_table(
         "queue",
         sa.Column("capability", sa.String(64), primary_key=True),
@@ -31,4 +31,10 @@ def upgrade() -> None:
         sa.Column("record", sa.JSON, nullable=False),
         sa.UniqueConstraint("capability", "row_id", "seat"),
         sa.Index("reviews_by_reviewer", "capability", "reviewer", "status", "at"),
+    )
+    op.create_table(
+        "positions",
+        sa.Column("capability", sa.String(64), primary_key=True),
+        sa.Column("reader", sa.String(64), primary_key=True),
+        sa.Column("positions", sa.JSON, nullable=False),
     )
