@@ -25,7 +25,7 @@ VERBS = {
     "doctor": ("commands.doctor:doctor", "Check this installation, and say what to do."),
     "backtest": ("commands.backtest:backtest", "Try every retraining policy on the past."),
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
-    "explain": ("commands.explain:explain", "What answered a call, why, and from which data."),
+    "explain": ("commands.explain:explain", "What answered a call, why, and from which rows."),
     "experiment": ("commands.experiment:app", "Compare models, prompts and user flows."),
     "erase": ("commands.erase:erase", "Erase a person, and get the receipt."),
     "config": ("commands.config:app", "Check the files in configs/."),

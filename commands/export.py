@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from commands.context import context
 from commands.output import AsJson, emit, number, say
-from commands.sheet import Format, Shape, write
+from commands.sheet import Shape, write
+from opslayer.errors import Refused
 
 if TYPE_CHECKING:
     from opslayer.steps.export import Export
+
+Format = Literal["jsonl", "csv", "parquet"]
+ENDINGS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
+"""What a file's name says of how it is written."""
 
 app = App(name="export", help="Write out interactions, labels or a training set.")
 
@@ -28,14 +33,17 @@ class Target:
     """A file to write, as a whole or not at all; standard output without it."""
 
     format: Annotated[Format | None, Parameter(show_default=False)] = None
-    """One JSON object a line, which is what you get without it; or CSV, in which a text that a
-    spreadsheet would take for a formula gets a ' before."""
+    """One JSON object a line; CSV, in which a text that a spreadsheet would take for a formula gets
+    a ' before; or Parquet. Without it, what the file's name ends in: .csv, .parquet, else JSON
+    lines."""
 
-    def shape(self, as_json: bool) -> Shape:
+    def shape(self, as_json: bool) -> Shape | Literal["parquet"]:
         """How the rows are written; for a machine that asks for JSON alone, as one list."""
         if self.format is not None:
             return self.format
-        return "json" if as_json and self.output is None else "jsonl"
+        if self.output is None:
+            return "json" if as_json else "jsonl"
+        return ENDINGS.get(self.output.suffix.lower(), "jsonl")
 
 
 @app.command
@@ -108,7 +116,7 @@ def snapshot(
 
 def _give(export: Export, target: Target, as_json: bool) -> None:
     """Write the rows, and say what was written where that is not seen."""
-    count = write(export.columns, export.rows, target.shape(as_json), target.output)
+    count = _write(export, target.shape(as_json), target.output)
     if target.output is None:
         return
     digest = {"digest": export.snapshot.digest} if export.snapshot else {}
@@ -117,3 +125,13 @@ def _give(export: Export, target: Target, as_json: bool) -> None:
         emit(told)
     else:
         say(f"{target.output}: {number(count)} rows")
+
+
+def _write(export: Export, shape: Shape | Literal["parquet"], output: Path | None) -> int:
+    if shape != "parquet":
+        return write(export.columns, export.rows, shape, output)
+    if output is None:
+        raise Refused("--format parquet is no text: name a file with --output")
+    from commands.columnar import write_parquet
+
+    return write_parquet(export.types, export.rows, output)

@@ -1,4 +1,4 @@
-"""Rows written out for other programs: JSON lines, one JSON list, or CSV."""
+"""Rows written out for other programs as text: JSON lines, one JSON list, or CSV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import IO, Any, Literal
 from commands.output import jsonable
 from opslayer.errors import Refused
 
-Format = Literal["jsonl", "csv"]
 Shape = Literal["jsonl", "csv", "json"]
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%")
 """What a spreadsheet takes for a formula's beginning, in narrow and in wide letters."""
@@ -37,7 +36,7 @@ def write(
     Raises Refused for a file that can't be one, and OSError where the disk does not take it.
     """
     counted = _Counted(rows)
-    with _opened(output) as file:
+    with opened(output) as file:
         if shape == "csv":
             _write_csv(columns, counted, file)
         elif shape == "json":
@@ -92,21 +91,25 @@ def _cell(value: Any) -> str | int | float:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[IO[str]]:
-    """Standard output, or a file that is there once everything is in it."""
+def opened(output: Path | None, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Standard output, or a file that is there once everything is in it.
+
+    Raises Refused for a file that can't be one, and OSError where the disk does not take it.
+    """
     if output is None:
         yield sys.stdout
         return
     if output.is_dir() or not output.parent.is_dir():
         wrong = "is a folder" if output.is_dir() else f"has no folder {output.parent}"
         raise Refused(f"--output {output} {wrong}: name a file in a folder that is there")
+    form: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
     if output.exists() and not output.is_file():  # a pipe, a device
-        with output.open("w", encoding="utf-8", newline="") as file:
+        with output.open(mode, **form) as file:
             yield file
         return
     # Readable for this user alone: it says what people asked.
     with NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=output.parent, prefix=".export-", delete=False
+        mode, dir=output.parent, prefix=".export-", delete=False, **form
     ) as file:
         try:
             yield file

@@ -405,6 +405,8 @@ class Snapshot(Record):
     rows: int
     columns: tuple[str, ...]
     """Input columns, in the order in which they are hashed and learnt from."""
+    tables: dict[str, int] = Field(default_factory=dict)
+    """By lake table, the Delta version that holds its rows; empty of one taken by an older code."""
 
 
 class Version(Record):

@@ -25,10 +25,8 @@ from opslayer.stores.ledger.keys import Terms
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)>'\"&"
-PAGES = (
-    "/", "/capabilities/shop", "/capabilities/shop/releases", "/capabilities/shop/experiments",
-    "/capabilities/shop/review", "/capabilities/shop/reviews", "/capabilities/shop/numbers", "/capabilities/shop/reports", "/interactions",
-)  # fmt: skip
+PLACES = ("", "/releases", "/experiments", "/review", "/reviews", "/numbers", "/reports")
+PAGES = ("/", "/interactions", *(f"/capabilities/shop{place}" for place in PLACES))
 
 
 class Shop:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,6 +258,85 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         write(["value"], rows, "jsonl", file)
     assert file.read_text() == "before"
     assert os.listdir(tmp_path) == ["out.jsonl"]
+
+
+def parquet(command: Command, folder: Path, *tokens: str) -> pq.ParquetFile:
+    file = folder / "out.parquet"
+    ran = command(*tokens, "--output", str(file), "--json")
+    assert ran.code == 0, ran.err
+    table = pq.ParquetFile(file)
+    assert json.loads(ran.out)["rows"] == table.metadata.num_rows
+    return table
+
+
+def test_interactions_come_out_as_parquet_with_every_field_of_its_type(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands.columnar.PORTION", 2)
+    kept = [asked(f"i{n}", guards=("shape:output",), cost=n / 2, stream=n == 1) for n in range(5)]
+    command.stores.events.append(kept, "a")
+    command.stores.events.append_entries([started("s1")], "b")
+    table = parquet(command, tmp_path, "interactions").read()
+    assert table.column_names == list(Interaction.model_fields)
+    types = {name: str(table.schema.field(name).type) for name in table.column_names}
+    assert types["event_time"] == "timestamp[us, tz=UTC]"
+    assert (types["cost"], types["release"], types["stream"]) == ("double", "int64", "bool")
+    *whole, unknown = table.to_pylist()
+    parts = ("input", "output", "arms", "guards", "attempts", "usage")
+    read = [{**line, **{name: json.loads(line[name]) for name in parts}} for line in whole]
+    assert [Interaction.model_validate(line) for line in read] == kept
+    assert (unknown["status"], unknown["cost"], unknown["usage"]) == ("unknown", None, None)
+
+
+def test_labels_and_training_sets_come_out_as_parquet(command: Command, tmp_path: Path) -> None:
+    label(command, 100)
+    labels = parquet(command, tmp_path, "labels", "--format", "parquet").read().to_pylist()
+    assert [row["value"] for row in labels[:3]] == ["a", "b", "a"]
+    assert labels[0]["event_time"] == AT
+    stores, spec, as_of = command.stores, command.spec, AT + timedelta(days=30)
+    taken = take(spec, stores, as_of, Recipe.ALL, split(spec, stores, as_of, 30))
+    rows = parquet(command, tmp_path, "snapshot").read().to_pylist()
+    assert len(rows) == taken.rows
+    lines = command("snapshot").lines
+    assert [(row["row_id"], row["in:size"], row["in:note"], row["label"]) for row in rows] == [
+        (line["row_id"], line["in:size"], line["in:note"], line["label"]) for line in lines
+    ]
+
+
+def test_nothing_to_give_out_is_a_parquet_file_without_rows(
+    command: Command, tmp_path: Path
+) -> None:
+    for what in ("interactions", "labels"):
+        table = parquet(command, tmp_path, what)
+        assert table.metadata.num_rows == 0
+        assert "event_time" in table.schema_arrow.names
+
+
+def test_a_value_that_its_column_can_t_hold_is_refused_and_leaves_no_file(
+    command: Command, tmp_path: Path
+) -> None:
+    odd = {**json.loads(asked("odd").model_dump_json()), "release": "spring"}
+    command.stores.events.append_entries(
+        [Entry("interaction", "odd", "shop", json.dumps(odd))], "a"
+    )
+    ran = command("interactions", "--output", str(tmp_path / "out.parquet"))
+    assert ran.code == 1
+    assert "release: a value is no integer" in ran.err
+    assert "--format jsonl" in ran.err
+    assert list(tmp_path.glob("*out*")) == list(tmp_path.glob(".export-*")) == []
+
+
+def test_parquet_needs_a_file(command: Command) -> None:
+    ran = command("interactions", "--format", "parquet")
+    assert (ran.code, ran.out) == (1, "")
+    assert "--output" in ran.err
+
+
+def test_a_files_name_says_how_it_is_written(command: Command, tmp_path: Path) -> None:
+    command.stores.events.append([asked("i1")], "a")
+    for name, start in (("out.csv", b'"id"'), ("out.PARQUET", b"PAR1"), ("out.txt", b"{")):
+        assert command("interactions", "--output", str(tmp_path / name)).code == 0
+        assert (tmp_path / name).read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize(("place", "said"), [("none/out", "has no folder"), (".", "is a folder")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -11,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event, text
 
 from opslayer.errors import StoreError
 from opslayer.stores.ledger import Ledger
@@ -38,7 +41,6 @@ def test_the_migrations_end_at_the_tables_that_the_code_reads(url: str) -> None:
 
 
 def test_head_names_the_newest_migration() -> None:
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
     config = Config()
@@ -150,3 +152,47 @@ def test_tables_of_other_tools_in_the_same_database_stay(url: str) -> None:
     Ledger(url).releases.newest("bike-demand")
     with reading(url) as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "mlflow"
+
+
+def test_what_was_logged_before_lineage_is_found_by_it_afterwards(url: str) -> None:
+    made = create_engine(url)
+    with made.begin() as connection:
+        upgrade(connection, "0002")
+        for number, (kind, record) in enumerate(LOGGED, 1):
+            connection.execute(
+                text(
+                    "INSERT INTO events (writer, number, capability, kind, id, record)"
+                    " VALUES ('w', :number, 'desk', :kind, :id, :record)"
+                ),
+                {"number": number, "kind": kind, "id": f"{number}", "record": json.dumps(record)},
+            )
+    made.dispose()
+    Ledger(url).releases.newest("desk")
+    with reading(url) as connection:
+        found = connection.execute(text("SELECT about, answered_by FROM events ORDER BY number"))
+        assert [tuple(row) for row in found] == [
+            (None, "main"),
+            (None, "big"),
+            (None, None),
+            ("1", None),
+            (None, None),
+            (None, None),
+        ]
+
+
+LOGGED = [
+    ("interaction", {"variant": "main"}),
+    ("interaction", {"variant": "big", "status": "incomplete"}),
+    ("interaction", {"variant": "big", "status": "failed"}),
+    ("feedback", {"interaction_id": "1", "variant": "main"}),
+    ("shadow", {"variant": "main"}),
+    ("interaction", ["from", "elsewhere"]),
+]
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Bring a database to an earlier schema than this code's."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

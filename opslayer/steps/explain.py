@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from opslayer.judgement.assignment import Who, assign, every_variant
+from opslayer.judgement.assignment import Who, assign
 from opslayer.records import Interaction, Release, Variant
+from opslayer.steps.trace import answerer, lineage
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain
 
@@ -27,6 +28,7 @@ def explain(stores: Stores, id: str, tenant: str | None = None) -> dict[str, Any
     return {
         **one.model_dump(mode="json"),
         "why": _why(stores, one),
+        "lineage": lineage(stores, one),
         "feedback": [said.model_dump(mode="json") for said in stores.events.feedback_about(one)],
     }
 
@@ -44,10 +46,8 @@ def _why(stores: Stores, one: Interaction) -> dict[str, Any]:
         "evidence": list(release.evidence),
         "assigned": _assigned(release, one),
     }
-    variant = next((each for each in every_variant(release) if each.name == one.variant), None)
-    if variant is not None:
-        why |= _made_of(stores, one, variant)
-    return why
+    found = answerer(stores, one)
+    return why | _made_of(stores, one, found[1]) if found else why
 
 
 def _assigned(release: Release, one: Interaction) -> str | None:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AwareDatetime
 
 from opslayer.capability import Capability
-from opslayer.records import Interaction, Snapshot
+from opslayer.records import Interaction, Snapshot, Status
 from opslayer.stores import Stores
 from opslayer.stores.events import Event
 from opslayer.stores.journal import drain
@@ -27,6 +29,17 @@ DEFAULTS = {
     for name, field in Interaction.model_fields.items()
     if not field.is_required()
 }
+Type = Literal["text", "number", "integer", "truth", "time", "json"]
+"""What a column holds: `json` whatever has parts of its own."""
+TYPES: dict[Any, Type] = {
+    str: "text",
+    str | None: "text",
+    Status: "text",
+    float: "number",
+    int: "integer",
+    bool: "truth",
+    AwareDatetime: "time",
+}
 LABEL_COLUMNS = ("row_id", "value", "event_time", "known_time", "source", "confidence")
 
 Row = dict[str, Any]
@@ -36,11 +49,16 @@ Row = dict[str, Any]
 class Export:
     """Rows to be given out, made as they are read."""
 
-    columns: tuple[str, ...]
-    """What every row has, in order."""
+    types: Mapping[str, Type]
+    """The columns that every row has, in order, and what each holds."""
     rows: Iterator[Row]
     snapshot: Snapshot | None = None
     """Of a training set, which one it is."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What every row has, in order."""
+        return tuple(self.types)
 
 
 def export_interactions(capability: Capability, stores: Stores) -> Export:
@@ -50,7 +68,11 @@ def export_interactions(capability: Capability, stores: Stores) -> Export:
     was killed meanwhile, or it is under way. Raises StoreError where the log is away.
     """
     drain(stores.journal, stores.events)
-    return Export(tuple(Interaction.model_fields), _interactions(capability, stores))
+    types = {
+        name: TYPES.get(field.annotation, "json")
+        for name, field in Interaction.model_fields.items()
+    }
+    return Export(types, _interactions(capability, stores))
 
 
 def export_labels(capability: Capability, stores: Stores, as_of: datetime) -> Export:
@@ -82,7 +104,14 @@ def export_snapshot(capability: Capability, stores: Stores, digest: str | None =
 
 def _table(columns: Mapping[str, pd.Series[Any]]) -> Export:
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return Export(tuple(columns), (dict(zip(columns, row, strict=True)) for row in values))
+    types = {name: _type(column) for name, column in columns.items()}
+    return Export(types, (dict(zip(columns, row, strict=True)) for row in values))
+
+
+def _type(column: pd.Series[Any]) -> Type:
+    """What a column of the lake holds: it has texts, numbers and times alone."""
+    kinds: dict[str, Type] = {"f": "number", "M": "time"}
+    return kinds.get(column.dtype.kind, "text")
 
 
 def _interactions(capability: Capability, stores: Stores) -> Iterator[Row]:

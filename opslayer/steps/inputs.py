@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import pandas as pd
 import pyarrow as pa
 
 from opslayer.capability import Capability
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT
+from opslayer.stores.lake import INPUT, quoted
 
 
 def read_inputs(
@@ -21,7 +21,7 @@ def read_inputs(
     until rows are ingested with it, one that has left the file is read as it was written.
     """
     there = {field.name for field in stores.lake.open(capability, "rows").schema().fields}
-    named = [_column(capability, name, there) for name in columns]
+    named = [column_sql(capability, name, there) for name in columns]
     chosen = ", ".join(["row_id", "event_time", "known_time", *named])
     sql = f"SELECT {chosen} FROM rows WHERE {where}"  # noqa: S608 - names are quoted
     return stores.lake.query(capability, sql, ("rows",))
@@ -39,9 +39,9 @@ def as_features(capability: Capability, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(features)
 
 
-def _column(capability: Capability, name: str, there: set[str]) -> str:
-    quoted = '"' + (INPUT + name).replace('"', '""') + '"'
+def column_sql(capability: Capability, name: str, there: Container[str]) -> str:
+    """An input column in the lake's SQL; null where a table has none such."""
     if INPUT + name in there:
-        return quoted
+        return quoted(INPUT + name)
     numeric = name in capability.inputs and capability.inputs[name].type.numeric
-    return f"CAST(NULL AS {'DOUBLE' if numeric else 'VARCHAR'}) AS {quoted}"
+    return f"CAST(NULL AS {'DOUBLE' if numeric else 'VARCHAR'}) AS {quoted(INPUT + name)}"

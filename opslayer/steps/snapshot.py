@@ -107,6 +107,7 @@ def take(
             until=times["max"] + TICK if recipe is Recipe.EXAM else cut,
             rows=content.num_rows,
             columns=capability.columns,
+            tables=stores.lake.versions(capability, ("rows", "snapshots")),
         )
     )
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
-from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start
+from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start, Status
 from opslayer.stores.ledger.database import forget_changes, reading, transaction
 from opslayer.stores.ledger.erasures import not_erased
 from opslayer.stores.ledger.tables import events
@@ -37,6 +38,8 @@ ATTEMPTS = 20
 """Times an append starts again because another process took its number or its id first."""
 ASKED = 500
 """Ids looked up in one statement: SQLite and PostgreSQL both bound its length."""
+HEARD = (Status.ANSWERED.value, Status.INCOMPLETE.value)
+"""How an interaction ended of which somebody got an answer, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +138,27 @@ class Events:
     def feedback_about(self, interaction: Interaction) -> list[Feedback]:
         """Everything said about an interaction, in the order in which it was logged."""
         query = select(events.c.record).where(
-            events.c.kind == "feedback",
-            events.c.capability == interaction.capability,
-            # `"` ends the id, so that no longer one is meant; the record is read to make sure.
-            events.c.record.contains(f'"interaction_id":"{interaction.id}"', autoescape=True),
+            events.c.about == interaction.id, events.c.capability == interaction.capability
         )
         with reading(self.url) as connection:
             rows = connection.scalars(query.order_by(events.c.writer, events.c.number))
-            said = [Feedback.model_validate_json(row) for row in rows]
-        return [one for one in said if one.interaction_id == interaction.id]
+            return [Feedback.model_validate_json(row) for row in rows]
+
+    def answered_by(
+        self, capability: str, variants: Sequence[str], limit: int
+    ) -> tuple[int, list[Interaction]]:
+        """How many interactions got their answer from one of these variants, and the newest ids'.
+
+        What was refused, failed or abandoned got none. Raises StoreError.
+        """
+        theirs = and_(
+            events.c.capability == capability, events.c.answered_by.in_(sorted(set(variants)))
+        )
+        page = select(events.c.record).where(theirs).order_by(events.c.id.desc()).limit(limit)
+        with reading(self.url) as connection:
+            count = connection.scalar(select(func.count()).select_from(events).where(theirs))
+            records = connection.scalars(page)
+            return count or 0, [Interaction.model_validate_json(record) for record in records]
 
     def of_subject(self, subject: str) -> list[Event]:
         """Every entry that names a subject by its hash; reads the whole log."""
@@ -157,15 +172,12 @@ class Events:
         """Every entry of these interactions, and all that was said about them."""
         found: list[Event] = []
         with reading(self.url) as connection:
-            some = sorted(ids)
-            for start in range(0, len(some), ASKED):
-                query = select(*COLUMNS).where(events.c.id.in_(some[start : start + ASKED]))
-                found += [Event(*row.tuple()) for row in connection.execute(query)]
-            said = select(*COLUMNS).where(events.c.kind == "feedback")
-            for row in connection.execute(said.execution_options(yield_per=ASKED)):
-                event = Event(*row.tuple())
-                if json.loads(event.text).get("interaction_id") in ids:
-                    found.append(event)
+            every = sorted(ids)
+            for start in range(0, len(every), ASKED):
+                some = every[start : start + ASKED]
+                for its in (events.c.id, events.c.about):
+                    rows = connection.execute(select(*COLUMNS).where(its.in_(some)))
+                    found += [Event(*row.tuple()) for row in rows]
         return found
 
     def remove(self, gone: Sequence[Event]) -> None:
@@ -271,6 +283,7 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
             "kind": entry.kind,
             "id": entry.id,
             "record": entry.text,
+            **_links(entry),
         }
         for number, entry in enumerate(reversed(wanted.values()), (last or 0) + 1)
     ]
@@ -278,6 +291,21 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
         connection.execute(insert(events), rows)
     count(connection, (one.text for one in wanted.values() if one.kind == "interaction"))
     return len(rows)
+
+
+def _links(entry: Row) -> dict[str, str | None]:
+    """What an entry is found by beside its id."""
+    said: Any = None
+    if entry.kind in ("interaction", "feedback"):
+        with suppress(ValueError):  # what can't be read is kept all the same: ingest tells of it
+            said = json.loads(entry.text)
+    if not isinstance(said, dict):
+        said = {}
+    heard = entry.kind == "interaction" and said.get("status", HEARD[0]) in HEARD
+    return {
+        "about": said.get("interaction_id") if entry.kind == "feedback" else None,
+        "answered_by": said.get("variant") if heard else None,
+    }
 
 
 def _known(connection: Connection, keys: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ are only ever appended, so a row id and a snapshot's record rebuild it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from opslayer.capability import Capability, Kind
+from opslayer.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -215,6 +216,33 @@ class Lake:
         root = Path(self.root)
         return sorted(one.name for one in root.iterdir()) if root.is_dir() else []
 
+    def versions(self, capability: Capability, tables: Iterable[str]) -> dict[str, int]:
+        """By table, its Delta version now."""
+        return {name: self.open(capability, name).version() for name in tables}
+
+    def look(self, capability: str, sql: str, tables: Mapping[str, int | None]) -> pa.Table:
+        """As `query`, by a capability's name alone, and each table as of a version of it (None: as
+        it is now). It makes nothing.
+
+        Raises NotFound where there is no such table yet, StoreError where it, or the files of that
+        version, can't be read.
+        """
+        from deltalake import DeltaTable, QueryBuilder
+        from deltalake.exceptions import TableNotFoundError
+
+        builder = QueryBuilder()
+        try:
+            for name, version in tables.items():
+                table = DeltaTable(f"{self.root}/{capability}/{name}", version=version)
+                builder = builder.register(name, table)
+            return plain(pa.table(builder.execute(sql).read_all()))
+        except TableNotFoundError as error:
+            raise NotFound(
+                f"{capability} has no {name} yet: `opslayer run ingest_data {capability}`"
+            ) from error
+        except Exception as error:  # what reading runs into has no class of its own
+            raise StoreError(f"{capability}: the lake can't be read: {error}") from error
+
     def compact(self, capability: Capability) -> None:
         """Merge small files where many have gathered; readers never notice."""
         for name in TABLES:
@@ -239,6 +267,16 @@ def plain(table: pa.Table) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields))
+
+
+def literal(text: str) -> str:
+    """A text as a literal of the lake's SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """A column's name in the lake's SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def moment(time: datetime) -> str:

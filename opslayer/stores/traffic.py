@@ -56,7 +56,10 @@ def count(connection: Connection, records: Iterable[str]) -> None:
     """Count interactions that are logged in the same transaction, as JSON texts."""
     added: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0] * len(SUMS))
     for text in records:
-        key, values = _counted(text)
+        try:
+            key, values = _counted(text)
+        except (ValueError, KeyError, TypeError):
+            continue  # written by another version of this code: ingest tells of it
         added[key] = [old + new for old, new in zip(added[key], values, strict=True)]
     for (capability, hour, variant), values in sorted(added.items()):
         _add(connection, {"capability": capability, "hour": hour, "variant": variant}, values)

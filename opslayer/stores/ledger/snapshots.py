@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,6 +11,9 @@ from opslayer.errors import NotFound
 from opslayer.records import Recipe, Snapshot
 from opslayer.stores.ledger.database import add_new, reading, transaction
 from opslayer.stores.ledger.tables import snapshots
+
+ASKED = 500
+"""Digests looked up in one statement: SQLite and PostgreSQL both bound its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,21 @@ class Snapshots:
                 "one"
             )
         return max(taken, key=lambda one: (one.as_of, one.recipe is Recipe.ALL, one.digest))
+
+    def of(self, capability: str, digests: Iterable[str]) -> list[Snapshot]:
+        """Those of these digests that are recorded, the last taken first."""
+        wanted = sorted(set(digests))
+        found: list[Snapshot] = []
+        with reading(self.url) as connection:
+            for start in range(0, len(wanted), ASKED):
+                rows = connection.scalars(
+                    select(snapshots.c.record).where(
+                        snapshots.c.capability == capability,
+                        snapshots.c.digest.in_(wanted[start : start + ASKED]),
+                    )
+                )
+                found += [Snapshot.model_validate(record) for record in rows]
+        return sorted(found, key=lambda one: (one.as_of, one.digest), reverse=True)
 
     def get(self, capability: str, digest: str) -> Snapshot:
         """One snapshot; raises NotFound."""

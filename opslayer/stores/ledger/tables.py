@@ -109,8 +109,26 @@ events = Table(
     Column("kind", String(16), nullable=False),  # interaction, feedback
     Column("id", String(64), nullable=False),
     Column("record", Text, nullable=False),
+    # Taken out of the record, so that lineage need not read a whole log: of feedback the
+    # interaction it is about, of an interaction the variant whose answer somebody got.
+    Column("about", String(64)),
+    Column("answered_by", Text),
     UniqueConstraint("kind", "id"),
     Index("events_by_capability", "capability", "writer", "number"),
+)
+Index(
+    "events_about",
+    events.c.about,
+    sqlite_where=events.c.about.is_not(None),
+    postgresql_where=events.c.about.is_not(None),
+)
+Index(
+    "events_by_answerer",
+    events.c.capability,
+    events.c.answered_by,
+    events.c.id,
+    sqlite_where=events.c.answered_by.is_not(None),
+    postgresql_where=events.c.answered_by.is_not(None),
 )
 
 erasures = Table(

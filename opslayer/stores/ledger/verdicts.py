@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,13 @@ class Verdicts:
         with reading(self.url) as connection:
             found = connection.scalar(select(verdicts.c.record).where(verdicts.c.id == id))
         return None if found is None else Verdict.model_validate(found)
+
+    def of(self, ids: Sequence[str]) -> Listed:
+        """The verdicts of these ids that are kept, in the order of the ids."""
+        query = select(verdicts.c.id, verdicts.c.record).where(verdicts.c.id.in_(ids))
+        with reading(self.url) as connection:
+            found = {row.id: row.record for row in connection.execute(query)}
+        return [Verdict.model_validate(found[id]) for id in ids if id in found]
 
     def list(self, capability: str, kind: VerdictKind | None = None, limit: int = 100) -> Listed:
         """A capability's verdicts, the newest first, of one kind or of all."""

@@ -33,11 +33,15 @@ class Versions:
 
     def get(self, capability: str, version: int) -> Version:
         """One version; NotFound says which there are."""
-        every = self.all(capability)
-        for candidate in every:
-            if candidate.version == version:
-                return candidate
-        there_are = ", ".join(str(candidate.version) for candidate in every) or "none"
+        with reading(self.url) as connection:
+            found = connection.scalar(
+                select(versions.c.record).where(
+                    versions.c.capability == capability, versions.c.version == version
+                )
+            )
+        if found is not None:
+            return Version.model_validate(found)
+        there_are = ", ".join(str(one.version) for one in self.all(capability)) or "none"
         raise NotFound(f"{capability} has no model version {version}: there are {there_are}")
 
     def all(self, capability: str) -> list[Version]:
