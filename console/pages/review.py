@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -109,7 +110,7 @@ def _number(value: object) -> str:
 def _counts(what: str, counts: Mapping[str, int]) -> Markup:
     if not counts:
         return Markup("")
-    return table(what, (what, "#Rows"), sorted(counts.items(), key=lambda one: -one[1]))
+    return table(what, (what, "#Rows"), Counter(counts).most_common())
 
 
 def _rows(rows: list[dict[str, object]], caption: str) -> Markup:
