@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,8 @@ from lake_content import START, add_rows, row
 from looking import looking
 from taught import give_database, shop, teach, trained
 
+from commands import VERBS
+from commands.run import FLOWS
 from opslayer.capability import Capability
 from opslayer.records import Interaction, Key, Role, Verdict, VerdictKind
 from opslayer.settings import Settings
@@ -310,3 +313,15 @@ def test_with_a_key_somewhere_every_page_asks_for_one_and_shows_it_by_role(tmp_p
                     assert client.get("/").status_code == 401, "it ends with the key"
         forged = {"opslayer_console": f"{key.id}.9999999999.{'0' * 48}"}
         assert get(url, cookies=forged).status_code == 401
+
+
+def test_every_way_on_that_a_page_names_is_a_command_that_there_is() -> None:
+    pages = (Path(__file__).parent.parent / "console").rglob("*.py")
+    text = "\n".join(path.read_text() for path in pages)
+    verbs, flows = (
+        set(re.findall(r"`opslayer (\w+)", text)),
+        set(re.findall(r"`opslayer run (\w+)", text)),
+    )
+    assert flows
+    assert verbs <= set(VERBS)
+    assert flows <= set(FLOWS)

@@ -30,7 +30,7 @@ def parts(desk: Desk, name: str, now: datetime) -> list[str]:
         return [places, paragraph(f"{name} predicts no value, so that none can be drawn.", "empty")]
     until = _newest(desk, capability, now)
     if until is None:
-        way = f"There is no row yet: run `opslayer run ingest {name}`, or call the API."
+        way = f"There is no row yet: run `opslayer run ingest_data {name}`, or call the API."
         return [places, paragraph(way, "empty")]
     rows = observe(capability, desk.stores, Span(until - DAYS, until + timedelta(seconds=1)), now)
     said = _said(desk, capability, rows)

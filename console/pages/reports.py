@@ -31,7 +31,7 @@ def parts(desk: Desk, name: str) -> list[str]:
     desk.capability(name)
     found = _pages(desk, name)
     if not found:
-        way = f"No report was drawn yet: run `opslayer run monitor_production {name}`."
+        way = f"No report was drawn yet: run `opslayer run watch_production {name}`."
         return [overview.places(name), paragraph(way, "empty")]
     newest = _address(name, found[0])
     items = "".join(f"<li>{link(_address(name, one), one)}</li>" for one in found[:SHOWN])

@@ -30,7 +30,10 @@ def parts(desk: Desk, name: str, who: Reviewer, now: datetime) -> list[str]:
         return [places, paragraph(str(refusal), "empty")]
     undo = sheet(f"/capabilities/{name}/review", [pressed("do", "undo", "Undo", "u")])
     if item is None:
-        way = f"Nothing waits for {who.name}: rows come with calls, or `opslayer run ingest_data`."
+        way = (
+            f"Nothing waits for {who.name}: rows come with calls, or with "
+            f"`opslayer run ingest_data {name}`."
+        )
         return [places, paragraph(way, "empty"), undo]
     return [places, *_row(name, item, str(capability.target)), undo]
 
