@@ -19,12 +19,14 @@ from upstream import upstream
 from commands import execute
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
+from opslayer.errors import NotFound, StoreError
 from opslayer.records import Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.steps import erase as step
-from opslayer.steps.erase import Order, erase
+from opslayer.steps.erase import Order, erase, forget_models
 from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
+from opslayer.steps.promote import Promotion, promote
 from opslayer.steps.snapshot import load
 from opslayer.steps.train import train
 from opslayer.stores import Stores
@@ -153,6 +155,24 @@ def test_what_is_replayed_from_before_stays_away_and_what_comes_after_is_kept(
         update={"id": "fresh", "event_time": datetime.now(UTC) + timedelta(hours=1)}
     )
     assert stores.events.append([fresh], "new") == 1
+
+
+def test_once_another_model_serves_the_one_that_had_learnt_from_her_goes(
+    stores: Stores, tmp_path: Path
+) -> None:
+    spec = live(stores)
+    promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
+    say(stores)
+    (receipt,) = stores.ledger.erasures.all()
+    assert forget_models(receipt, stores).forgotten == {}, "it still serves"
+    snapshot, ordered = order(stores, spec, 13, about="without her")
+    version = train(spec, snapshot, stores, ordered)
+    promote(spec, version, stores, Promotion(1, "ann", "without her", None, (), datetime.now(UTC)))
+    assert forget_models(receipt, stores).forgotten == {"shop": (1,)}
+    assert hits(tmp_path / "home", [SECRET, ANN]) == []
+    with pytest.raises((NotFound, StoreError)):
+        stores.models.load(stores.ledger.versions.get("shop", 1))
+    assert forget_models(receipt, stores).forgotten == {"shop": (1,)}, "asked again"
 
 
 class Killed(BaseException):

@@ -108,10 +108,10 @@ class Models:
 
     def forget(self, version: Version) -> None:
         """Remove a version's files, its run and its registration; one that is gone stays gone."""
-        with answering(self.tracking_uri), suppress(NotFound):
+        with suppress(NotFound), answering(self.tracking_uri):
             mlflow = client(self.tracking_uri)
             mlflow.delete_model_version(version.capability, str(version.version))
-        with answering(self.tracking_uri), suppress(NotFound):
+        with suppress(NotFound), answering(self.tracking_uri):
             mlflow = client(self.tracking_uri)
             run = mlflow.get_run(version.run_id)
             discard_run(mlflow, self._experiment(version.capability), run)
