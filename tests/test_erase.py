@@ -175,6 +175,20 @@ def test_once_another_model_serves_the_one_that_had_learnt_from_her_goes(
     assert forget_models(receipt, stores).forgotten == {"shop": (1,)}, "asked again"
 
 
+def test_who_has_read_past_what_is_erased_misses_nothing_of_others(
+    stores: Stores, tmp_path: Path
+) -> None:
+    stores.events.append(asked(0, BOB), "w")
+    stores.events.append(asked(1, ANN), "w")
+    read = stores.events.read("shop", {}).positions
+    for _ in range(2):
+        say(stores)
+        assert hits(tmp_path / "home", [SECRET, ANN]) == []
+    stores.events.append(asked(2, BOB), "w")
+    later = stores.events.read("shop", read).events
+    assert [event.id for event in later] == ["call-0002", "told-0002", "call-0002"]
+
+
 class Killed(BaseException):
     """As if the process were gone."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
@@ -32,6 +32,8 @@ COLUMNS = (events.c.writer, events.c.number, events.c.kind, events.c.id, events.
 """What an `Event` is made of."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not come yet."""
+NOBODY = "-"
+"""The capability of what was erased; no file can be called so."""
 ADOPTED = "adopted"
 """The writer of feedback whose interaction came later than itself."""
 ATTEMPTS = 20
@@ -181,11 +183,18 @@ class Events:
         return found
 
     def remove(self, gone: Sequence[Event]) -> None:
-        """Take entries out of the log for good, and out of the database's own log of changes."""
+        """Take entries out of the log for good, and out of the database's own log of changes.
+
+        A writer's last number stays taken by an entry that says nothing: given out again, whoever
+        has read past it would never see what comes under it.
+        """
         with transaction(self.url) as connection:
             for one in gone:
                 same = (events.c.writer == one.writer, events.c.number == one.number)
-                connection.execute(delete(events).where(*same))
+                if one.number == _last(connection, one.writer):
+                    connection.execute(update(events).where(*same).values(**_husk(one)))
+                else:
+                    connection.execute(delete(events).where(*same))
         forget_changes(self.url)
 
     def adopt(self, limit: int = 1_000) -> int:
@@ -274,7 +283,6 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
     wanted = {(entry.kind, entry.id): entry for entry in reversed(allowed)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
-    last = connection.scalar(select(func.max(events.c.number)).where(events.c.writer == writer))
     rows = [
         {
             "writer": writer,
@@ -285,12 +293,30 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
             "record": entry.text,
             **_links(entry),
         }
-        for number, entry in enumerate(reversed(wanted.values()), (last or 0) + 1)
+        for number, entry in enumerate(reversed(wanted.values()), _last(connection, writer) + 1)
     ]
     if rows:
         connection.execute(insert(events), rows)
     count(connection, (one.text for one in wanted.values() if one.kind == "interaction"))
     return len(rows)
+
+
+def _last(connection: Connection, writer: str) -> int:
+    """A writer's last number; 0 before its first entry."""
+    query = select(func.max(events.c.number)).where(events.c.writer == writer)
+    return connection.scalar(query) or 0
+
+
+def _husk(gone: Event) -> dict[str, str | None]:
+    """What is left of an entry whose number must not come again."""
+    return {
+        "capability": NOBODY,
+        "kind": "gone",
+        "id": f"{gone.writer}/{gone.number}",
+        "record": "{}",
+        "about": None,
+        "answered_by": None,
+    }
 
 
 def _links(entry: Row) -> dict[str, str | None]:
