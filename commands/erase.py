@@ -40,7 +40,7 @@ def erase(
     order = Order(person.name, person.reason, datetime.now(UTC))
     secret = installation_secret(here.settings)
     hashes = [subject_hash(secret, one, subject) for one in _tenants(here, tenant)]
-    receipts = [step(one, here.stores, order) for one in hashes]
+    receipts = [step(one, here.capability, here.stores, order) for one in hashes]
     if retrain:
         for name in sorted({name for one in receipts for name in one.models}):
             _train(here, name)

@@ -407,6 +407,8 @@ class Snapshot(Record):
     """Input columns, in the order in which they are hashed and learnt from."""
     tables: dict[str, int] = Field(default_factory=dict)
     """By lake table, the Delta version that holds its rows; empty of one taken by an older code."""
+    left: str | None = None
+    """Digest of what erasures have left of it, all that there is now; None while it is whole."""
 
 
 class Version(Record):
@@ -443,6 +445,8 @@ class Erasure(Record):
     reason: str
     done: bool = False
     """False as long as it was begun and not ended: asking again goes on from there."""
+    capabilities: tuple[str, ...] = ()
+    """Those that the subject had asked."""
     removed: dict[str, int] = Field(default_factory=dict)
     """By place, how many records or files were removed."""
     snapshots: dict[str, tuple[str, ...]] = Field(default_factory=dict)

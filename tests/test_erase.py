@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,29 @@ from serving import serving
 from taught import give_database, order, shop
 from upstream import upstream
 
+from benchmarks.kills import dies
 from commands import execute
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
 from opslayer.errors import NotFound, StoreError
 from opslayer.records import Feedback, Interaction, Shadow
 from opslayer.settings import Settings
-from opslayer.steps import erase as step
-from opslayer.steps.erase import Order, erase, forget_models
+from opslayer.sources.interactions import LogFeed
+from opslayer.sources.part import Part
+from opslayer.steps.erase import forget_models
 from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
 from opslayer.steps.promote import Promotion, promote
 from opslayer.steps.snapshot import load
+from opslayer.steps.trace import verify
 from opslayer.steps.train import train
 from opslayer.stores import Stores
 from opslayer.stores.journal import Entry
+from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.secret import installation_secret, subject_hash
 
 ANN, BOB = "ann-7f3d", "bob-91c2"
+CALLS = 300
 SECRET = "quokka-5519"
 """A word that only Ann ever said."""
 DESK = """\
@@ -50,8 +56,16 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
     monkeypatch.setenv("OPSLAYER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path / "configs"))
     monkeypatch.delenv("OPSLAYER_SECRET", raising=False)
-    (tmp_path / "configs" / "capabilities").mkdir(parents=True)
+    declare(tmp_path / "configs", shop())
     return give_database(Stores.at(Settings()))
+
+
+def declare(configs: Path, spec: Capability) -> None:
+    """Write a capability's file."""
+    folder = configs / "capabilities"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(spec.model_dump(mode="json", exclude_unset=True))
+    (folder / f"{spec.name}.yaml").write_text(text)
 
 
 def hashed(subject: str) -> str:
@@ -83,7 +97,7 @@ def asked(number: int, who: str) -> list[Interaction | Feedback | Shadow]:
 def live(stores: Stores) -> Capability:
     """300 calls, every tenth of them Ann's, taken in and trained on."""
     spec = shop()
-    for number in range(300):
+    for number in range(CALLS):
         stores.events.append(asked(number, ANN if number % 10 == 0 else BOB), "test")
     ingest(spec, stores, datetime.now(UTC))
     snapshot, ordered = order(stores, spec, 13)
@@ -189,45 +203,94 @@ def test_who_has_read_past_what_is_erased_misses_nothing_of_others(
     assert [event.id for event in later] == ["call-0002", "told-0002", "call-0002"]
 
 
-class Killed(BaseException):
-    """As if the process were gone."""
+def ask(home: str, configs: str) -> None:
+    """Erase Ann, in a process that may die of it."""
+    os.environ.update(OPSLAYER_HOME=home, OPSLAYER_CONFIGS=configs)
+    assert execute(["erase", ANN, "--reason", "she asked", "--json"]) == 0
 
 
-POINTS = ("_learnt", "_from_lake", "blank", "forget_changes")
+POINTS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30, 35, 40)
+"""Database writes before which it is killed; the lake's files lie between them."""
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_anywhere_it_is_done_by_asking_again(
-    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+def test_killed_at_any_of_these_writes_it_is_done_by_asking_again(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = live(stores)
     before = everything_of_others(stores, spec)
-    order_ = Order("ann", "asked", datetime.now(UTC))
-    real: Callable[..., Any] = getattr(step, point)
+    killed = 0
+    for point in POINTS:
+        home = tmp_path / f"home-{point}"
+        shutil.copytree(tmp_path / "home", home)
+        monkeypatch.setenv("OPSLAYER_HOME", str(home))
+        died = dies(point, ask, str(home), str(tmp_path / "configs"))
+        again = Stores.at(Settings())
+        told = say(again)
+        assert told["models"] == {"shop": (1,)}, point
+        assert told["removed"]["events"] == 90, point
+        left = hits(home, [SECRET, ANN])
+        assert [one for one in left if "model.skops" not in one] == [], point
+        assert everything_of_others(again, spec) == before, point
+        shutil.rmtree(home)
+        killed += died
+        if not died:
+            break
+    assert killed > 10
 
-    def die(*args: Any) -> Any:
-        done = real(*args)
-        if point == "_from_lake":
-            next(done)  # in the middle of the lake
-        raise Killed
 
-    monkeypatch.setattr(step, point, die)
-    with pytest.raises(Killed):
-        erase(hashed(ANN), stores, order_)
-    monkeypatch.setattr(step, point, real)
+def test_an_ingest_that_had_read_her_calls_writes_nothing_of_them_afterwards(
+    stores: Stores, tmp_path: Path
+) -> None:
+    spec = live(stores)
+    for number in range(CALLS, CALLS + 20):
+        stores.events.append(asked(number, ANN if number % 10 == 0 else BOB), "test")
+    feed = LogFeed(spec, stores.events)
+    history = stores.ledger.batches.of("shop", feed.name)
+    part = next(iter(feed.parts(history)))
     say(stores)
-    left = hits(tmp_path / "home", [SECRET, ANN])
-    assert [one for one in left if "model.skops" not in one] == []
-    assert everything_of_others(stores, spec) == before
-    receipts = [one for one in stores.ledger.erasures.all() if one.models]
-    assert {one.models["shop"] for one in receipts} == {(1,)}
+    assert isinstance(part, Part)
+    newest = stores.ledger.batches.newest("shop")
+    assert newest is not None
+    begun = Batch("shop", feed.name, part.begin, part.end)
+    last = max(batch.number for batch in history)
+    assert stores.ledger.batches.add(begun, last) is None, "what it had read is no batch any more"
+    ingest(spec, stores, datetime.now(UTC))
+    assert [one for one in hits(tmp_path / "home", [SECRET]) if "model.skops" not in one] == []
+    assert len(everything_of_others(stores, spec)) == 270 + 18
+
+
+def test_what_is_left_of_a_training_set_is_held_to_its_digest_too(stores: Stores) -> None:
+    spec = live(stores)
+    say(stores)
+    (version,) = stores.ledger.versions.all("shop")
+    rows = load(spec, version.snapshot, stores)
+    assert verify(spec, stores, version.snapshot)["equal"]
+    stores.lake.remove(spec, "rows", [f"row_id = '{rows.row_ids.iloc[0]}'"])
+    with pytest.raises(StoreError, match="can't be rebuilt"):
+        load(spec, version.snapshot, stores)
+
+
+def test_where_a_capability_she_asked_is_declared_no_more_nothing_is_removed(
+    stores: Stores, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live(stores)
+    file = tmp_path / "configs" / "capabilities" / "shop.yaml"
+    text = file.read_text()
+    file.unlink()
+    assert execute(["erase", ANN, "--reason", "she asked"]) == 1
+    assert "put them back and ask again" in capsys.readouterr().err
+    assert len(stores.events.of_subject(hashed(ANN))) == 30
+    file.write_text(text)
+    assert say(stores)["removed"]["events"] == 90
 
 
 def test_while_the_gateway_answers_it_leaves_nothing_in_its_journal(
     stores: Stores, tmp_path: Path
 ) -> None:
     with upstream() as address:
-        (tmp_path / "configs" / "capabilities" / "desk.yaml").write_text(DESK.format(url=address))
+        folder = tmp_path / "configs" / "capabilities"
+        (folder / "shop.yaml").unlink()  # nothing of it is released, and the gateway would wait
+        (folder / "desk.yaml").write_text(DESK.format(url=address))
         introduce(load_capability("desk", tmp_path / "configs"), stores, datetime.now(UTC))
         with serving(tmp_path / "home", tmp_path / "configs") as served:
             for who, words in ((ANN, f"I am {SECRET}"), (BOB, "I am somebody")):

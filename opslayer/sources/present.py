@@ -62,8 +62,3 @@ class Present:
             if field.name not in found.column_names:
                 found = found.append_column(field, pa.nulls(len(found), field.type))
         return found.select(wanted.names).cast(wanted)
-
-
-def literal(value: str) -> str:
-    """Text as a SQL literal."""
-    return "'" + value.replace("'", "''") + "'"

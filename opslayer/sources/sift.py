@@ -20,8 +20,8 @@ from opslayer.capability import Capability
 from opslayer.records import TagSource
 from opslayer.sources.chunk import Fault, shortened
 from opslayer.sources.contract import Typed, contents_of
-from opslayer.sources.present import Present, literal
-from opslayer.stores.lake import INPUT, Lake, moment, schema
+from opslayer.sources.present import Present
+from opslayer.stores.lake import INPUT, Lake, literal, moment, schema
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,27 @@ taken in again, wherever it is replayed from; what it does later is new.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from opslayer.capability import Capability
+from opslayer.errors import OpslayerError, Refused
 from opslayer.records import Erasure, digest_of
+from opslayer.sources.interactions import NAME
+from opslayer.steps.intake import Intake
+from opslayer.steps.snapshot import content_digest, held
 from opslayer.stores import Stores
-from opslayer.stores.events import Event
+from opslayer.stores.events import Event, fields_of
 from opslayer.stores.journal import blank, drain
-from opslayer.stores.lake import TABLES
+from opslayer.stores.lake import TABLES, listed, literal
 from opslayer.stores.ledger.database import forget_changes
 
 AT_ONCE = 200
 """Ids in one condition of the lake."""
+
+Find = Callable[[str], Capability]
+"""From a capability's name to what its file declares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,11 @@ class Order:
     at: datetime
 
 
-def erase(subject: str, stores: Stores, order: Order) -> Erasure:
+def erase(subject: str, find: Find, stores: Stores, order: Order) -> Erasure:
     """Erase everything that is kept of a subject, named by its hash; returns the receipt.
 
-    Raises StoreError where a store is away: asking again goes on from there.
+    Raises Refused where a capability that it had asked is declared no more, StoreError where a
+    store is away: asking again goes on from there.
     """
     drain(stores.journal, stores.events)
     id = digest_of("erasure", subject, order.at.isoformat())
@@ -42,27 +51,17 @@ def erase(subject: str, stores: Stores, order: Order) -> Erasure:
     erasure = stores.ledger.erasures.begin(wanted)
     named = stores.events.of_subject(subject)
     ids = stores.ledger.erasures.add_ids(erasure, [event.id for event in named])
-    events = _once([*named, *stores.events.about(ids)])
-    erasure = stores.ledger.erasures.keep(_learnt(erasure, sorted(ids), stores))
-    erasure = _note(erasure, "events", len(events), stores)
-    for place, count in _from_lake(sorted(ids), events, stores):
+    gone = _once([*named, *stores.events.about(ids)])
+    asked = sorted({*erasure.capabilities, *_capabilities(gone)})
+    erasure = erasure.model_copy(update={"capabilities": tuple(asked)})
+    work = _Work(stores, _declared(erasure, find), sorted(ids), gone)
+    erasure = stores.ledger.erasures.keep(work.learnt(erasure))
+    for place, count in work.remove(subject):
         erasure = _note(erasure, place, count, stores)
-    claims = stores.ledger.erasures.forget_claims(sorted(ids))
-    erasure = _note(erasure, "idempotency keys", claims, stores)
-    erasure = _note(erasure, "reviews", stores.reviews.forget(sorted(ids)), stores)
-    stores.events.remove(events)
-    erasure = _note(erasure, "journal", blank(stores.journal, subject, ids), stores)
+    work.mend(erasure)
     done = stores.ledger.erasures.keep(erasure.model_copy(update={"done": True}))
     forget_changes(stores.events.url)
     return done
-
-
-def _note(erasure: Erasure, place: str, count: int, stores: Stores) -> Erasure:
-    """The receipt with what was removed in a place; what an attempt that was killed had removed
-    there stays in it."""
-    known = max(count, erasure.removed.get(place, 0))
-    removed = {**erasure.removed, place: known}
-    return stores.ledger.erasures.keep(erasure.model_copy(update={"removed": removed}))
 
 
 def forget_models(erasure: Erasure, stores: Stores) -> Erasure:
@@ -79,53 +78,108 @@ def forget_models(erasure: Erasure, stores: Stores) -> Erasure:
     return stores.ledger.erasures.keep(erasure.model_copy(update={"forgotten": told}))
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one run has to remove."""
+
+    stores: Stores
+    declared: Sequence[Capability]
+    ids: Sequence[str]
+    """Of the interactions."""
+    gone: Sequence[Event]
+
+    def learnt(self, erasure: Erasure) -> Erasure:
+        """The receipt with every snapshot that holds such rows, and every model trained on one."""
+        snapshots = {name: set(digests) for name, digests in erasure.snapshots.items()}
+        for one in self.declared:
+            for where in self._by_id():
+                found = self.stores.lake.snapshots_with(one.name, where)
+                snapshots.setdefault(one.name, set()).update(found)
+        kept = {name: tuple(sorted(digests)) for name, digests in snapshots.items() if digests}
+        versions = self.stores.ledger.versions
+        models = {
+            name: tuple(one.version for one in versions.all(name) if one.snapshot in digests)
+            for name, digests in kept.items()
+        }
+        trained = {name: numbers for name, numbers in models.items() if numbers}
+        return erasure.model_copy(update={"snapshots": kept, "models": trained})
+
+    def remove(self, subject: str) -> Iterator[tuple[str, int]]:
+        """Remove it place by place; each with how many records or files it had there."""
+        stores, ids = self.stores, self.ids
+        yield from self._from_lake()
+        yield "idempotency keys", stores.ledger.erasures.forget_claims(ids)
+        yield "reviews", stores.reviews.forget(ids)
+        yield "events", len(self.gone)
+        stores.events.remove(self.gone)
+        # Once more: an ingest that read the log before may have written meanwhile.
+        yield from self._from_lake()
+        yield "journal", blank(stores.journal, subject, set(ids))
+
+    def mend(self, erasure: Erasure) -> None:
+        """Say in the ledger what is left of each snapshot that held such rows."""
+        ledger = self.stores.ledger.snapshots
+        for one in self.declared:
+            for record in ledger.of(one.name, erasure.snapshots.get(one.name, ())):
+                content = held(one, record, self.stores)
+                left = content_digest(content, record.capability, record.recipe)
+                update = {"left": left, "rows": content.num_rows}
+                ledger.replace(record.model_copy(update=update))
+
+    def _from_lake(self) -> Iterator[tuple[str, int]]:
+        """Remove rows, answers, tags and members of snapshots, and what was put into quarantine;
+        what an ingest is about to write is shut out first."""
+        for one in self.declared:
+            Intake(one, self.stores, datetime.now(UTC)).clear()
+        for table in TABLES:
+            where = list(self._by_place() if table == "quarantine" else self._by_id())
+            counts = [self.stores.lake.remove(one, table, where) for one in self.declared]
+            yield f"lake/{table}", sum(counts)
+
+    def _by_id(self) -> Iterator[str]:
+        for start in range(0, len(self.ids), AT_ONCE):
+            yield f"row_id IN ({listed(self.ids[start : start + AT_ONCE])})"
+
+    def _by_place(self) -> Iterator[str]:
+        """Entries that were put into quarantine stand there by writer and number."""
+        by_writer: dict[str, list[int]] = {}
+        for one in self.gone:
+            by_writer.setdefault(one.writer, []).append(one.number)
+        for writer, numbers in by_writer.items():
+            for start in range(0, len(numbers), AT_ONCE):
+                lines = ", ".join(map(str, numbers[start : start + AT_ONCE]))
+                place = f"source = {literal(NAME)} AND file = {literal(writer)}"
+                yield f"{place} AND line IN ({lines})"
+
+
 def _once(events: Sequence[Event]) -> list[Event]:
     return list({(one.writer, one.number): one for one in events}.values())
 
 
-def _learnt(erasure: Erasure, ids: Sequence[str], stores: Stores) -> Erasure:
-    """The receipt with every snapshot that holds such rows, and every model trained on one."""
-    snapshots = {name: set(digests) for name, digests in erasure.snapshots.items()}
-    for name in stores.lake.names():
-        for where in _conditions(ids):
-            snapshots.setdefault(name, set()).update(stores.lake.snapshots_with(name, where))
-    held = {name: tuple(sorted(digests)) for name, digests in snapshots.items() if digests}
-    models = {
-        name: tuple(
-            one.version for one in stores.ledger.versions.all(name) if one.snapshot in digests
+def _capabilities(gone: Sequence[Event]) -> set[str]:
+    """Those that entries belong to; feedback that came first belongs to none yet."""
+    return {str(fields_of(one.text).get("capability", "")) for one in gone} - {""}
+
+
+def _declared(erasure: Erasure, find: Find) -> list[Capability]:
+    """The capabilities that the subject had asked. Raises Refused with all that are not there."""
+    found, missing = [], []
+    for name in erasure.capabilities:
+        try:
+            found.append(find(name))
+        except OpslayerError as error:
+            missing.append(str(error))
+    if missing:
+        raise Refused(
+            "rows of the subject belong to capabilities whose files can't be read: put them back "
+            f"and ask again: {'; '.join(missing)}"
         )
-        for name, digests in held.items()
-    }
-    learnt = {name: numbers for name, numbers in models.items() if numbers}
-    return erasure.model_copy(update={"snapshots": held, "models": learnt})
+    return found
 
 
-def _from_lake(
-    ids: Sequence[str], events: Sequence[Event], stores: Stores
-) -> Iterator[tuple[str, int]]:
-    """Remove rows, answers, tags and members of snapshots, and what was put into quarantine."""
-    by_id, by_place = list(_conditions(ids)), list(_places(events))
-    for table in TABLES:
-        where = by_place if table == "quarantine" else by_id
-        counts = [stores.lake.remove(name, table, where) for name in stores.lake.names()]
-        yield f"lake/{table}", sum(counts)
-
-
-def _conditions(ids: Sequence[str]) -> Iterator[str]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield f"row_id IN ({_listed(ids[start : start + AT_ONCE])})"
-
-
-def _places(events: Sequence[Event]) -> Iterator[str]:
-    """Entries that were put into quarantine stand there by writer and number."""
-    by_writer: dict[str, list[int]] = {}
-    for one in events:
-        by_writer.setdefault(one.writer, []).append(one.number)
-    for writer, numbers in by_writer.items():
-        for start in range(0, len(numbers), AT_ONCE):
-            lines = ", ".join(map(str, numbers[start : start + AT_ONCE]))
-            yield f"source = 'interactions' AND file = {_listed([writer])} AND line IN ({lines})"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join("'" + word.replace("'", "''") + "'" for word in words)
+def _note(erasure: Erasure, place: str, count: int, stores: Stores) -> Erasure:
+    """The receipt with what was removed in a place; what an attempt that was killed had removed
+    there stays in it."""
+    known = max(count, erasure.removed.get(place, 0))
+    removed = {**erasure.removed, place: known}
+    return stores.ledger.erasures.keep(erasure.model_copy(update={"removed": removed}))

@@ -14,7 +14,6 @@ from math import exp
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from opslayer.capability import Capability, ColumnType
 from opslayer.records import Interaction, Status, TagSource, digest_of
@@ -77,13 +76,7 @@ def _facets(
 
 def _calls(entries: Iterable[Event]) -> Iterator[Interaction]:
     for entry in entries:
-        if entry.kind != "interaction":
-            continue
-        try:
-            record = entry.record()
-        except ValidationError:
-            continue  # written by another version of this code: ingest tells of it
-        if isinstance(record, Interaction):
+        if entry.kind == "interaction" and isinstance(record := entry.known(), Interaction):
             yield record
 
 

@@ -72,6 +72,17 @@ class Intake:
             self._shut_out(newest, "its source is not configured any more")
         return sorted(feeds, key=lambda feed: feed.name != newest.source)
 
+    def clear(self) -> None:
+        """Shut out whatever is under way, also what was read and is no batch yet: nothing of it is
+        written from here on, and the next ingest reads anew. Raises StoreError."""
+        for _ in range(ROUNDS):
+            newest = self.batches.newest(self.capability.name)
+            if newest and newest.status in UNDER_WAY:
+                self._shut_out(newest, "somebody was erased meanwhile")
+            elif self.batches.divide(self.capability.name):
+                return
+        raise StoreError(f"{self.capability.name} is ingested all the time: ask again")
+
     def ever_took(self, feeds: Sequence[Feed]) -> bool:
         """Whether any batch of these feeds was ever done."""
         return any(

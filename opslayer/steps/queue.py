@@ -129,8 +129,12 @@ def _disliked(entries: Iterable[Event]) -> set[str]:
     found = set()
     for entry in entries:
         if entry.kind == "feedback" and '"thumb"' in entry.text:
-            said = Feedback.model_validate_json(entry.text)
-            if said.kind is FeedbackKind.THUMB and said.value == "down":
+            said = entry.known()
+            if (
+                isinstance(said, Feedback)
+                and said.kind is FeedbackKind.THUMB
+                and said.value == "down"
+            ):
                 found.add(said.interaction_id)
     return found
 

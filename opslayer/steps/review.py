@@ -23,7 +23,7 @@ from opslayer.sources.interactions import EntryError, stated
 from opslayer.steps import queue
 from opslayer.steps.inputs import read_inputs
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT
+from opslayer.stores.lake import INPUT, literal
 from opslayer.stores.reviews import Claimant, Review
 
 LONGEST = 64
@@ -162,8 +162,8 @@ def progress(capability: Capability, stores: Stores, now: datetime) -> Progress:
 
 
 def _item(capability: Capability, stores: Stores, held: Review) -> Item:
-    quoted = held.row_id.replace("'", "''")
-    found = read_inputs(capability, stores, capability.columns, f"row_id = '{quoted}'").to_pylist()
+    where = f"row_id = {literal(held.row_id)}"
+    found = read_inputs(capability, stores, capability.columns, where).to_pylist()
     if not found:
         raise Refused(f"row {held.row_id} is not in the lake any more: skip it")
     row, likely = found[0], held.record.get("likely", {})

@@ -35,7 +35,7 @@ from opslayer.records import Recipe, Snapshot, Version, digest_of
 from opslayer.steps.inputs import read_inputs
 from opslayer.steps.labels import labels
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT, MOMENT, Once, moment, schema
+from opslayer.stores.lake import INPUT, MOMENT, Once, listed, moment, schema
 from opslayer.windows import EPOCH
 
 LEAST = 60
@@ -97,7 +97,7 @@ def take(
     digest = content_digest(content, capability.name, recipe)
     _keep(capability, stores, digest, content)
     times = pc.min_max(content["event_time"]).as_py()
-    return stores.ledger.snapshots.add(
+    kept = stores.ledger.snapshots.add(
         Snapshot(
             capability=capability.name,
             digest=digest,
@@ -110,30 +110,46 @@ def take(
             tables=stores.lake.versions(capability, ("rows", "snapshots")),
         )
     )
+    _take_back_erased(capability, content, stores)
+    return kept
+
+
+def _take_back_erased(capability: Capability, content: pa.Table, stores: Stores) -> None:
+    """Remove rows of somebody who was erased while they were written. An erasure names what it
+    removes before it looks: either it finds what was written here, or it is seen here."""
+    gone = stores.ledger.erasures.among(content["row_id"].to_pylist())
+    if gone:
+        stores.lake.remove(capability, "snapshots", [f"row_id IN ({listed(sorted(gone))})"])
+        raise StoreError(f"{capability.name}: somebody was erased meanwhile: train again")
 
 
 def load(capability: Capability, digest: str, stores: Stores) -> Frame:
-    """Rebuild a snapshot from the lake, with the columns it was taken with.
+    """Rebuild a snapshot from the lake, with the columns it was taken with; without the rows that
+    were erased since.
 
-    Of a set that held rows of a subject who was erased, the others are left. Raises NotFound for an
-    unknown digest and StoreError where the lake no longer holds its content.
+    Raises NotFound for an unknown digest and StoreError where the lake no longer holds its content.
     """
     record = stores.ledger.snapshots.get(capability.name, digest)
-    sql = f"""
-        SELECT DISTINCT row_id, label, event_time, known_time FROM snapshots
-        WHERE snapshot = '{record.digest}' AND event_time >= {moment(record.since)}
-          AND event_time < {moment(record.until)}
-    """  # noqa: S608 - a digest and times from our own ledger
-    chosen = stores.lake.query(capability, sql, ("snapshots",))
-    content = _content(capability, stores, chosen, record.columns)
-    whole = content_digest(content, record.capability, record.recipe) == record.digest
-    if not whole and not stores.ledger.erasures.held(capability.name, digest):
+    content = held(capability, record, stores)
+    made = content_digest(content, record.capability, record.recipe)
+    if made != (record.left or record.digest):
         raise StoreError(
             f"{capability.name}: snapshot {record.digest} can't be rebuilt: the lake holds "
             f"{content.num_rows} of its {record.rows} rows, or they differ from what was taken. "
             "Restore the lake from a backup, or train again"
         )
     return _frame(content, record.columns)
+
+
+def held(capability: Capability, record: Snapshot, stores: Stores) -> pa.Table:
+    """What the lake holds of a snapshot, sorted as it is hashed."""
+    sql = f"""
+        SELECT DISTINCT row_id, label, event_time, known_time FROM snapshots
+        WHERE snapshot = '{record.digest}' AND event_time >= {moment(record.since)}
+          AND event_time < {moment(record.until)}
+    """  # noqa: S608 - a digest and times from our own ledger
+    chosen = stores.lake.query(capability, sql, ("snapshots",))
+    return _content(capability, stores, chosen, record.columns)
 
 
 def content_digest(content: pa.Table, capability: str, recipe: Recipe) -> str:

@@ -7,7 +7,7 @@ lineage: `contents` reads it for whoever may see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslayer.capability import Capability
@@ -112,8 +112,10 @@ def contents(
     They are read as the lake was when it was taken, or as it is where that is gone. Raises
     StoreError where the lake can't be read.
     """
+    from opslayer.stores.lake import listed
+
     some = _rebuilt(capability, stores, record, limit)[0].to_pylist()
-    where = f"row_id IN ({_listed([row['row_id'] for row in some])})"
+    where = f"row_id IN ({listed(row['row_id'] for row in some)})"
     origins = _look(stores, record, f"SELECT row_id, {ORIGIN} FROM rows WHERE {where}", "rows")  # noqa: S608
     made = {each["row_id"]: each for each in origins.to_pylist()}
     tags = _look(stores, record, _tags_sql(record, where), "tags").to_pylist()
@@ -134,7 +136,8 @@ def verify(capability: Capability, stores: Stores, digest: str) -> Found:
     """Build a snapshot again from its row ids and the lake's version, and hold its digest against
     the recorded one.
 
-    `lake` is the version of the rows' table that was read; None where it is as it is now, since
+    Of one that held rows of somebody who was erased, that is the digest of what was left. `lake` is
+    the version of the rows' table that was read; None where it is as it is now, since
     that version's files are gone. Raises NotFound for an unknown digest, StoreError where the lake
     can't be read.
     """
@@ -143,10 +146,11 @@ def verify(capability: Capability, stores: Stores, digest: str) -> Found:
     record = stores.ledger.snapshots.get(capability.name, digest)
     content, version = _rebuilt(capability, stores, record)
     made = content_digest(content, record.capability, record.recipe)
+    recorded = record.left or record.digest
     return {
         "digest": made,
-        "recorded": record.digest,
-        "equal": made == record.digest,
+        "recorded": recorded,
+        "equal": made == recorded,
         "rows": content.num_rows,
         "of": record.rows,
         "lake": version,
@@ -324,17 +328,13 @@ def _content_sql(
     """  # noqa: S608 - names are quoted
 
 
-def _listed(ids: Iterable[str]) -> str:
-    from opslayer.stores.lake import literal
-
-    return ", ".join(map(literal, ids)) or "''"
-
-
 def _row(stores: Stores, capability: str, row_id: str) -> Found:
     """Where a row came from, without its content."""
+    from opslayer.stores.lake import literal
+
     sql = f"""
         SELECT row_id, event_time, known_time, {ORIGIN} FROM rows
-        WHERE row_id = {_listed([row_id[:LONGEST]])} LIMIT 1
+        WHERE row_id = {literal(row_id[:LONGEST])} LIMIT 1
     """  # noqa: S608 - quoted
     found = stores.lake.look(capability, sql, {"rows": None}).to_pylist()
     if not found:
@@ -347,17 +347,10 @@ def _row(stores: Stores, capability: str, row_id: str) -> Found:
 
 def _holders(stores: Stores, capability: str, row: Found) -> list[str]:
     """Digests of the snapshots that hold a row; the time spares reading most of the others."""
-    from opslayer.stores.lake import moment
+    from opslayer.stores.lake import literal, moment
 
-    sql = f"""
-        SELECT DISTINCT snapshot FROM snapshots
-        WHERE event_time = {moment(row["event_time"])} AND row_id = {_listed([row["row_id"]])}
-    """  # noqa: S608 - quoted
-    try:
-        found = stores.lake.look(capability, sql, {"snapshots": None})
-    except NotFound:  # nothing was trained yet
-        return []
-    return list(found["snapshot"].to_pylist())
+    where = f"event_time = {moment(row['event_time'])} AND row_id = {literal(row['row_id'])}"
+    return stores.lake.snapshots_with(capability, where)
 
 
 def _names(releases: Sequence[Release], numbers: set[int]) -> set[str]:

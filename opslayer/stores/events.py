@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -279,8 +278,8 @@ class _Text(NamedTuple):
 
 
 def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
-    allowed = not_erased(connection, entries)
-    wanted = {(entry.kind, entry.id): entry for entry in reversed(allowed)}
+    read = not_erased(connection, [(entry, fields_of(entry.text)) for entry in entries])
+    wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(read)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
     rows = [
@@ -291,13 +290,15 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
             "kind": entry.kind,
             "id": entry.id,
             "record": entry.text,
-            **_links(entry),
+            **_links(entry, said),
         }
-        for number, entry in enumerate(reversed(wanted.values()), _last(connection, writer) + 1)
+        for number, (entry, said) in enumerate(
+            reversed(wanted.values()), _last(connection, writer) + 1
+        )
     ]
     if rows:
         connection.execute(insert(events), rows)
-    count(connection, (one.text for one in wanted.values() if one.kind == "interaction"))
+    count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
     return len(rows)
 
 
@@ -319,15 +320,19 @@ def _husk(gone: Event) -> dict[str, str | None]:
     }
 
 
-def _links(entry: Row) -> dict[str, str | None]:
+def fields_of(text: str) -> dict[str, Any]:
+    """What a record's JSON says. Empty where it can't be read: it is kept all the same, and ingest
+    tells of it."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _links(entry: Row, said: Mapping[str, Any]) -> dict[str, str | None]:
     """What an entry is found by beside its id."""
-    said: Any = None
-    if entry.kind in ("interaction", "feedback"):
-        with suppress(ValueError):  # what can't be read is kept all the same: ingest tells of it
-            said = json.loads(entry.text)
-    if not isinstance(said, dict):
-        said = {}
-    heard = entry.kind == "interaction" and said.get("status", HEARD[0]) in HEARD
+    heard = entry.kind == "interaction" and said and said.get("status", HEARD[0]) in HEARD
     return {
         "about": said.get("interaction_id") if entry.kind == "feedback" else None,
         "answered_by": said.get("variant") if heard else None,

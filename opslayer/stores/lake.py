@@ -9,9 +9,9 @@ are only ever appended, so a row id and a snapshot's record rebuild it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 MOMENT = pa.timestamp("us", "UTC")
+CONFLICTS = 50
+"""Times a deletion is tried again because another commit came first."""
 COMPACT_AT = 64
 """Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
 
@@ -181,40 +183,40 @@ class Lake:
             builder = builder.register(name, self.open(capability, name))
         return plain(pa.table(builder.execute(sql).read_all()))
 
-    def remove(self, capability: str, table: str, where: Sequence[str]) -> int:
+    def remove(self, capability: Capability, table: str, where: Sequence[str]) -> int:
         """Remove the rows of any of these conditions, and every file that still holds them.
 
-        Needs no capability file: whatever lies under the name is cleaned. Files that nobody has
-        committed within an hour are what killed writers left, and go too. Returns the rows.
+        Conditions stay in the table's log, so they may name rows by ids alone. Files that nobody
+        has committed within an hour are what killed writers left, and go too. Returns the rows.
+        Raises StoreError where others write the table all the time.
         """
         from deltalake import DeltaTable
 
-        address = f"{self.root}/{capability}/{table}"
-        if not DeltaTable.is_deltatable(address):
+        if not DeltaTable.is_deltatable(self.address(capability, table)):
             return 0
-        target = DeltaTable(address)
-        removed = sum(int(target.delete(one)["num_deleted_rows"]) for one in where)
-        now = {"dry_run": False, "enforce_retention_duration": False}
-        target.vacuum(0, **now)
-        target.vacuum(1, full=True, **now)
+        removed = sum(self._delete(capability, table, one) for one in where)
+        # Also where nothing was left to delete: a killed run may not have come to this.
+        target, now = self.open(capability, table), {"enforce_retention_duration": False}
+        target.vacuum(0, dry_run=False, **now)
+        target.vacuum(1, full=True, dry_run=False, **now)
         return removed
 
+    def _delete(self, capability: Capability, table: str, where: str) -> int:
+        from deltalake.exceptions import CommitFailedError
+
+        for _ in range(CONFLICTS):
+            with suppress(CommitFailedError):  # another commit came first: look again
+                return int(self.open(capability, table).delete(where)["num_deleted_rows"])
+        raise StoreError(f"{table} of {capability.name} is written all the time: ask again")
+
     def snapshots_with(self, capability: str, where: str) -> list[str]:
-        """The digests of the snapshots that hold a row of a condition."""
-        from deltalake import DeltaTable, QueryBuilder
-
-        address = f"{self.root}/{capability}/snapshots"
-        if not DeltaTable.is_deltatable(address):
-            return []
-        table = QueryBuilder().register("snapshots", DeltaTable(address))
+        """The digests of the snapshots that hold a row of a condition. Raises StoreError."""
         sql = f"SELECT DISTINCT snapshot FROM snapshots WHERE {where}"  # noqa: S608 - our own ids
-        found = plain(pa.table(table.execute(sql).read_all()))
-        return [str(one) for one in found["snapshot"].to_pylist()]
-
-    def names(self) -> list[str]:
-        """The capabilities that have tables here; of a lake in a bucket none is listed."""
-        root = Path(self.root)
-        return sorted(one.name for one in root.iterdir()) if root.is_dir() else []
+        try:
+            found = self.look(capability, sql, {"snapshots": None})
+        except NotFound:  # nothing was trained yet
+            return []
+        return list(found["snapshot"].to_pylist())
 
     def versions(self, capability: Capability, tables: Iterable[str]) -> dict[str, int]:
         """By table, its Delta version now."""
@@ -272,6 +274,11 @@ def plain(table: pa.Table) -> pa.Table:
 def literal(text: str) -> str:
     """A text as a literal of the lake's SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Texts as what stands in the brackets of `IN`."""
+    return ", ".join(map(literal, texts)) or "''"
 
 
 def quoted(name: str) -> str:

@@ -3,9 +3,8 @@ read the log to know. No count names anybody."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -52,12 +51,12 @@ class Traffic:
             return [_calls(*row.tuple()) for row in connection.execute(query)]
 
 
-def count(connection: Connection, records: Iterable[str]) -> None:
-    """Count interactions that are logged in the same transaction, as JSON texts."""
+def count(connection: Connection, records: Iterable[Mapping[str, Any]]) -> None:
+    """Count interactions that are logged in the same transaction, as their JSON says them."""
     added: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0] * len(SUMS))
-    for text in records:
+    for record in records:
         try:
-            key, values = _counted(text)
+            key, values = _counted(record)
         except (ValueError, KeyError, TypeError):
             continue  # written by another version of this code: ingest tells of it
         added[key] = [old + new for old, new in zip(added[key], values, strict=True)]
@@ -74,8 +73,7 @@ SUMS = (
 )
 
 
-def _counted(text: str) -> tuple[tuple[str, str, str], list[int]]:
-    record: dict[str, Any] = json.loads(text)
+def _counted(record: Mapping[str, Any]) -> tuple[tuple[str, str, str], list[int]]:
     at = datetime.fromisoformat(record["event_time"])
     values = [
         1,

@@ -71,6 +71,15 @@ class Batches:
         except IntegrityError:  # only where a database lets two transactions write at once
             return None
 
+    def divide(self, capability: str) -> bool:
+        """Let nothing that was read before become a batch; False while one is under way, or where
+        another one came first."""
+        newest = self.newest(capability)
+        if newest is not None and newest.status in UNDER_WAY:
+            return False
+        mark = Batch(capability, "", {}, {}, {}, "interrupted", "an erasure")
+        return self.add(mark, newest.number if newest else 0) is not None
+
     def finish(self, batch: Batch) -> bool:
         """Mark a begun batch done; returns whether it is done now, by whomever."""
         self._turn(batch, "begun", "done")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -68,50 +67,50 @@ class Erasures:
             rows = connection.scalars(select(erasures.c.record).order_by(erasures.c.at))
             return [Erasure.model_validate(row) for row in rows]
 
-    def held(self, capability: str, digest: str) -> bool:
-        """Whether a snapshot held rows of somebody who was erased."""
-        return any(digest in one.snapshots.get(capability, ()) for one in self.all())
+    def among(self, ids: Sequence[str]) -> set[str]:
+        """Which of these interactions are gone."""
+        with reading(self.url) as connection:
+            nobody = connection.scalar(select(erased.c.id).limit(1)) is None
+            return set() if nobody else _gone(connection, ids)
 
 
-class Row(Protocol):
+class Named(Protocol):
     """A record on its way into the log."""
 
     @property
-    def kind(self) -> str: ...
-    @property
     def id(self) -> str: ...
-    @property
-    def text(self) -> str: ...
 
 
-One = TypeVar("One", bound=Row)
+One = TypeVar("One", bound=Named)
+Fields = Mapping[str, Any]
+"""What a record's JSON says; empty where that can't be read."""
 
 
-def not_erased(connection: Connection, entries: Sequence[One]) -> list[One]:
+def not_erased(
+    connection: Connection, read: Sequence[tuple[One, Fields]]
+) -> list[tuple[One, Fields]]:
     """The entries that may be logged: none of an erased subject from before its erasure, and none
     about an interaction that is gone, whoever replays or restores them."""
     query = select(erasures.c.subject, func.max(erasures.c.at)).group_by(erasures.c.subject)
     until: dict[str, str] = dict(row.tuple() for row in connection.execute(query))
     if not until:
-        return list(entries)
-    read = [(entry, _read(entry)) for entry in entries]
-    gone = _gone(connection, [its["about"] for _, its in read])
-    return [
-        entry
-        for entry, its in read
-        if its["about"] not in gone and not its["at"] <= until.get(its["subject"], "")
-    ]
+        return list(read)
+    gone = _gone(connection, [_about(*one) for one in read])
+    return [one for one in read if _about(*one) not in gone and not _before(one[1], until)]
 
 
-def _read(entry: Row) -> dict[str, Any]:
-    """Whom and what an entry is about, and when it was."""
+def _about(entry: Named, said: Fields) -> str:
+    """The interaction that an entry is, or is about."""
+    return str(said.get("interaction_id", entry.id))
+
+
+def _before(said: Fields, until: Mapping[str, str]) -> bool:
+    """Whether an entry is a subject's from before its erasure."""
+    last = until.get(str(said.get("subject")))
     try:
-        record: dict[str, Any] = json.loads(entry.text)
-        at = moment_text(datetime.fromisoformat(record["event_time"]))
-    except (ValueError, KeyError, TypeError):
-        return {"about": entry.id, "subject": None, "at": "~"}
-    about = record.get("interaction_id", entry.id)
-    return {"about": about, "subject": record.get("subject"), "at": at}
+        return last is not None and moment_text(datetime.fromisoformat(said["event_time"])) <= last
+    except (KeyError, TypeError, ValueError):
+        return False  # no record of ours says when it was otherwise: ingest tells of it
 
 
 def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:

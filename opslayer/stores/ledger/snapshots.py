@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from opslayer.errors import NotFound
 from opslayer.records import Recipe, Snapshot
@@ -36,6 +36,16 @@ class Snapshots:
                 },
             )
         return self.get(snapshot.capability, snapshot.digest)
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Say what an erasure has left of a snapshot; its name stays."""
+        its = (
+            snapshots.c.capability == snapshot.capability,
+            snapshots.c.digest == snapshot.digest,
+        )
+        record = snapshot.model_dump(mode="json")
+        with transaction(self.url) as connection:
+            connection.execute(update(snapshots).where(*its).values(record=record))
 
     def newest(self, capability: str) -> Snapshot:
         """The training snapshot that was taken last, of all labels where several were; raises

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from opslayer.stores.events import fields_of
 from opslayer.stores.traffic import count
 
 revision = "0003"
@@ -28,4 +29,4 @@ def upgrade() -> None:
     connection = op.get_bind()
     query = sa.text("SELECT record FROM events WHERE kind = 'interaction'")
     for some in connection.execute(query).scalars().partitions(PAGE):
-        count(connection, some)
+        count(connection, map(fields_of, some))
