@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from commands.context import Context, context
 from commands.output import AsJson, emit, say, show
-from commands.release import Person
+from commands.person import Person
 
 if TYPE_CHECKING:
     from opslayer.records import Erasure

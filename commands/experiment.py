@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from commands.context import context
 from commands.output import AsJson, emit, show
-from commands.release import Person
+from commands.person import Person, decision_of
 from opslayer.errors import NotFound
 
 if TYPE_CHECKING:
     from opslayer.judgement.outcome import Outcome
     from opslayer.records import Release
     from opslayer.steps.experiment import Running
-    from opslayer.steps.promote import Promotion
-    from opslayer.stores import Stores
 
 app = App(name="experiment", help="Start, watch and stop experiments.")
 
@@ -64,7 +62,7 @@ def start(capability: str, name: str, *, person: Person, as_json: AsJson = False
     from opslayer.steps.experiment import start as step
 
     here = context()
-    decision = _decision(here.stores, capability, person)
+    decision = decision_of(here, capability, person)
     _tell(step(here.capability(capability), name, here.stores, decision), as_json)
 
 
@@ -91,7 +89,7 @@ def stop(
     from opslayer.steps.experiment import stop as step
 
     here = context()
-    decision = _decision(here.stores, capability, person)
+    decision = decision_of(here, capability, person)
     _tell(step(here.capability(capability), name, here.stores, decision, winner), as_json)
 
 
@@ -119,7 +117,7 @@ def show_(capability: str, name: str, as_json: AsJson = False) -> None:
     run.heard.listen(here.stores.events)
     outcome, together = look(run), interactions(run)
     if as_json:
-        emit(_dump(outcome) | {"interactions": {k: _dump(v) for k, v in together.items()}})
+        emit(asdict(outcome) | {"interactions": {k: asdict(v) for k, v in together.items()}})
         return
     _tell_person(run, outcome, together)
 
@@ -143,29 +141,6 @@ def _tell_person(run: Running, outcome: Outcome, together: dict[str, Outcome]) -
         for name, one in together.items()
     ]
     show(said, False, "What can be said")
-
-
-def _decision(stores: Stores, capability: str, person: Person) -> Promotion:
-    from opslayer.steps.promote import Promotion
-
-    newest = stores.ledger.releases.newest(capability)
-    return Promotion(
-        parent=newest.number if newest else 0,
-        by=person.name,
-        reason=person.reason,
-        cause=None,
-        evidence=(),
-        at=datetime.now(UTC),
-    )
-
-
-def _dump(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "outcome": outcome.outcome,
-        "reason": outcome.reason,
-        "error_rate": outcome.error_rate,
-        "numbers": outcome.numbers,
-    }
 
 
 def _tell(release: Release, as_json: bool) -> None:

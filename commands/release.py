@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from commands.context import Context, context
 from commands.output import AsJson, emit, show
-from commands.person import user
+from commands.person import Person, decision_of
 from opslayer.errors import Refused
 
 if TYPE_CHECKING:
@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from opslayer.steps.promote import Promotion
 
 app = App(name="release", help="List, show, promote and roll back releases.")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who decides, and why."""
-
-    reason: str
-    """Why, in your own words; kept with the release."""
-
-    by: Annotated[str | None, Parameter(show_default=False)] = None
-    """Who decides; the user of this machine without it."""
-
-    @property
-    def name(self) -> str:
-        """The name that the release will carry."""
-        return user() if self.by is None else self.by
 
 
 @Parameter(name="*")
@@ -220,7 +203,7 @@ def promote(  # noqa: PLR0913 - a command's options are its arguments
     here = context()
     declared = here.capability(capability)
     what = _variant(here, declared, version, pool)
-    decision = _decision(here, capability, person, parent)
+    decision = decision_of(here, capability, person, parent)
     _tell(_release(here, declared, what, (decision, part or Part())), as_json)
 
 
@@ -244,27 +227,12 @@ def stop(
     from opslayer.steps import releasing
 
     here = context()
-    declared, decision = here.capability(capability), _decision(here, capability, person, None)
+    declared, decision = here.capability(capability), decision_of(here, capability, person)
     if what == "shadow":
         _tell(releasing.shadow(declared, None, here.stores, decision), as_json)
         return
     end = releasing.stop_canary if what == "canary" else releasing.drop_rules
     _tell(end(declared, here.stores, decision), as_json)
-
-
-def _decision(here: Context, capability: str, person: Person, parent: int | None) -> Promotion:
-    from opslayer.steps.promote import Promotion
-
-    newest = here.stores.ledger.releases.newest(capability)
-    serving = newest.number if newest else 0
-    return Promotion(
-        parent=serving if parent is None else parent,
-        by=person.name,
-        reason=person.reason,
-        cause=None,
-        evidence=(),
-        at=datetime.now(UTC),
-    )
 
 
 def _release(
@@ -395,11 +363,10 @@ def _find(
 
 
 def _evidence(here: Context, release: Release) -> list[Verdict]:
-    from opslayer.records import VerdictKind, digest_of
+    from opslayer.records import VerdictKind, verdict_id
 
-    own = digest_of(release.capability, VerdictKind.PROMOTION, f"release {release.number}")
-    found = (here.stores.ledger.verdicts.get(id) for id in (own, *release.evidence))
-    return [verdict for verdict in found if verdict is not None]
+    own = verdict_id(release.capability, VerdictKind.PROMOTION, f"release {release.number}")
+    return here.stores.ledger.verdicts.of([own, *release.evidence])
 
 
 def _row(release: Release) -> dict[str, Any]:

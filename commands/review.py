@@ -11,8 +11,8 @@ from cyclopts import App, Parameter
 from commands.context import Context, context
 from commands.keyboard import key, line
 from commands.output import AsJson, complain, emit, say, show
-from commands.person import user
 from opslayer.errors import Refused
+from opslayer.user import user
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability

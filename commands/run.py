@@ -16,8 +16,8 @@ from cyclopts import Parameter
 
 from commands.context import Context, context
 from commands.output import AsJson, between, complain, emit, say, show
-from commands.person import user
 from commands.server import answering
+from opslayer.user import user
 
 if TYPE_CHECKING:
     from prefect import Flow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 
 from opslayer.capability import Capability
 from opslayer.configuration.folder import Files
@@ -24,6 +25,8 @@ class Desk:
     files: Files
     heard: dict[str, dict[str, Heard]] = field(default_factory=dict)
     """By capability, what was heard of its experiments: a page goes on from where it was."""
+    alone: Lock = field(default_factory=Lock)
+    """Held by the page that listens, or reads the files: pages are made in several threads."""
 
     @classmethod
     def at(cls, settings: Settings) -> Desk:
@@ -33,7 +36,8 @@ class Desk:
 
     def capabilities(self) -> tuple[list[Capability], Mapping[str, str]]:
         """Every capability by name, and by file what is wrong with it."""
-        found, wrong = self.files.read()
+        with self.alone:
+            found, wrong = self.files.read()
         return sorted(found, key=lambda one: one.name), wrong
 
     def capability(self, name: str) -> Capability:

@@ -6,7 +6,6 @@ ends with the key. Pages show every tenant's calls, so that a tenant's own key o
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from console.desk import Desk
 from opslayer.loopback import is_local_host, is_local_page
 from opslayer.records import Key, Role
 from opslayer.stores.ledger.keys import secret_digest, state_of
+from opslayer.user import user
 
 COOKIE = "opslayer_console"
 LASTS = timedelta(hours=12)
@@ -90,7 +90,7 @@ def _on_this_machine(headers: Mapping[str, str]) -> Reviewer:
     origin = headers.get("origin")
     if origin is not None and not is_local_page(origin):
         raise Denied(403, "only pages of this machine may ask for this")
-    return Reviewer(getpass.getuser(), frozenset({Role.ADMIN}), by_key=False)
+    return Reviewer(user(), frozenset({Role.ADMIN}), by_key=False)
 
 
 def _by_secret(desk: Desk, keys: list[Key], secret: str) -> Known:

@@ -70,11 +70,7 @@ def links(pairs: Sequence[tuple[str, object]], label: str) -> Markup:
 
 def form(action: str, fields: Iterable[str], button: str) -> Markup:
     """A form that is sent to a place of ours."""
-    inside = "".join(fields)
-    return Markup(
-        f'<form method="post" action="{text(action)}">{inside}'
-        f'<button type="submit">{text(button)}</button></form>'
-    )
+    return sheet(action, [*fields, f'<button type="submit">{text(button)}</button>'])
 
 
 def pressed(name: str, value: object, label: str, key: str = "") -> Markup:

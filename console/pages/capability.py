@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from console.desk import Desk
 from console.pages import overview
+from console.parts import places, verdicts
 from opslayer.records import VerdictKind
 from opslayer.reports.page import Markup, heading
 
@@ -19,7 +20,7 @@ def parts(desk: Desk, name: str, now: datetime) -> list[str]:
     alarms = desk.stores.ledger.verdicts.list(name, VerdictKind.ALARM, 10)
     everything = desk.stores.ledger.verdicts.list(name, limit=SHOWN)
     return [
-        overview.places(name),
+        places(name),
         overview.summary(desk, capability, now),
         heading("Quality"),
         overview.quality(desk, capability),
@@ -27,7 +28,7 @@ def parts(desk: Desk, name: str, now: datetime) -> list[str]:
         overview.traffic(desk, name, now - timedelta(days=1), "The last 24 hours"),
         overview.traffic(desk, name, now - timedelta(days=30), "The last 30 days"),
         heading("Alarms"),
-        overview.verdicts(alarms, f"Alarms of {name}") if alarms else Markup("<p>None.</p>"),
+        verdicts(alarms, f"Alarms of {name}") if alarms else Markup("<p>None.</p>"),
         heading("Everything that was judged"),
-        overview.verdicts(everything, f"Judgements of {name}"),
+        verdicts(everything, f"Judgements of {name}"),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from console import chart
 from console.desk import Desk
-from console.pages import overview
+from console.parts import moment, places, verdicts
 from opslayer.capability import Capability
 from opslayer.judgement.outcome import Outcome
 from opslayer.records import VerdictKind
@@ -19,18 +19,24 @@ ENDED = 20
 def parts(desk: Desk, name: str) -> list[str]:
     """The page's parts; NotFound for no such capability."""
     capability = desk.capability(name)
-    found = running(capability, desk.stores, desk.heard.get(name, {}))
-    desk.heard[name] = {run.about: run.heard for run in found}
-    shown: list[str] = [overview.places(name)]
-    for run in found:
-        run.heard.listen(desk.stores.events)
-        shown += _run(run)
+    found = _listened(desk, capability)
+    shown: list[str] = [places(name), *(part for run in found for part in _run(run))]
     if not found:
         shown.append(paragraph(_way_on(capability), "empty"))
     ended = desk.stores.ledger.verdicts.list(name, VerdictKind.EXPERIMENT, ENDED)
     if ended:
-        shown += [heading("What was found"), overview.verdicts(ended, f"Experiments of {name}")]
+        shown += [heading("What was found"), verdicts(ended, f"Experiments of {name}")]
     return shown
+
+
+def _listened(desk: Desk, capability: Capability) -> list[Running]:
+    """The experiments that run, with all that was logged by now."""
+    with desk.alone:
+        found = running(capability, desk.stores, desk.heard.get(capability.name, {}))
+        desk.heard[capability.name] = {run.about: run.heard for run in found}
+        for run in found:
+            run.heard.listen(desk.stores.events)
+    return found
 
 
 def _way_on(capability: Capability) -> str:
@@ -42,7 +48,7 @@ def _way_on(capability: Capability) -> str:
 
 
 def _run(run: Running) -> list[str]:
-    outcome, since = look(run), overview.moment(run.experiment.since)
+    outcome, since = look(run), moment(run.experiment.since)
     said = [paragraph(f"With {other}: {one.reason}.") for other, one in interactions(run).items()]
     return [
         heading(run.experiment.name),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from console import chart
 from console.desk import Desk
-from console.pages import overview
+from console.parts import moment, places
 from opslayer.capability import Capability, Kind
 from opslayer.reports.page import heading, paragraph, table
 from opslayer.steps.champion import champion
@@ -25,16 +25,16 @@ LISTED = 24
 
 def parts(desk: Desk, name: str, now: datetime) -> list[str]:
     """The page's parts; NotFound for no such capability."""
-    capability, places = desk.capability(name), overview.places(name)
+    capability, there = desk.capability(name), places(name)
     if capability.task not in (Kind.REGRESSION, Kind.CLASSIFICATION) or not capability.inputs:
-        return [places, paragraph(f"{name} predicts no value, so that none can be drawn.", "empty")]
+        return [there, paragraph(f"{name} predicts no value, so that none can be drawn.", "empty")]
     until = _newest(desk, capability, now)
     if until is None:
         way = f"There is no row yet: run `opslayer run ingest_data {name}`, or call the API."
-        return [places, paragraph(way, "empty")]
+        return [there, paragraph(way, "empty")]
     rows = observe(capability, desk.stores, Span(until - DAYS, until + timedelta(seconds=1)), now)
     said = _said(desk, capability, rows)
-    return [places, *_drawn(capability, rows, said)]
+    return [there, *_drawn(capability, rows, said)]
 
 
 def _newest(desk: Desk, capability: Capability, now: datetime) -> datetime | None:
@@ -64,7 +64,7 @@ def _drawn(capability: Capability, rows: Observed, said: pd.Series[Any]) -> list
     listed = range(max(0, len(rows) - LISTED), len(rows))
     cells = [
         (
-            overview.moment(rows.event_time.iloc[place].to_pydatetime()),
+            moment(rows.event_time.iloc[place].to_pydatetime()),
             _cell(said.iloc[place]),
             _cell(rows.label.iloc[place]),
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from console import chart
 from console.desk import Desk
-from console.shell import link, links
+from console.parts import moment, verdicts
+from console.shell import link
 from opslayer.capability import Capability
-from opslayer.records import Verdict, VerdictKind
-from opslayer.reports.page import Markup, facts, heading, mark, paragraph, table, text
+from opslayer.records import VerdictKind
+from opslayer.reports.page import Markup, facts, heading, paragraph, table, text
 from opslayer.steps.status import status
 
 WINDOWS = 60
@@ -25,8 +25,6 @@ DECIDING = frozenset(
         VerdictKind.CANARY, VerdictKind.EXPERIMENT, VerdictKind.SHADOW,
     }
 )  # fmt: skip
-LOUD = frozenset({"alarm", "harm", "rolled_back", "rollback", "guardrail", "sample_ratio", "train"})
-"""Outcomes at which a person should look."""
 
 
 def parts(desk: Desk, now: datetime) -> list[str]:
@@ -123,36 +121,3 @@ def decisions(desk: Desk, name: str, most: int) -> Markup:
     if not found:
         return paragraph("Nothing was decided yet.", "soft")
     return Markup(f"{heading('Decisions', 3)}{verdicts(found, f'Decisions: {name}')}")
-
-
-def verdicts(found: Sequence[Verdict], caption: str) -> Markup:
-    """Verdicts as a table, the newest first."""
-    rows = [
-        (
-            moment(one.at),
-            one.kind.value,
-            mark(one.outcome.replace("_", " "), stands_out=one.outcome in LOUD),
-            one.reason,
-            None if one.error_rate is None else f"{one.error_rate:.1%}",
-        )
-        for one in found
-    ]
-    return table(caption, ("When (UTC)", "What", "Outcome", "~Why", "#Wrong at most"), rows)
-
-
-def moment(at: datetime | None) -> str | None:
-    """A time for a person, in UTC."""
-    return None if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def places(name: str) -> Markup:
-    """Where else one may look at a capability."""
-    root = f"/capabilities/{name}"
-    return links(
-        [
-            (root, name), (f"{root}/releases", "Releases"), (f"{root}/experiments", "Experiments"),
-            (f"{root}/review", "Review"), (f"{root}/reviews", "How reviews go"),
-            (f"{root}/numbers", "Truth and answers"), (f"{root}/reports", "Reports"),
-        ],
-        f"Pages of {name}",
-    )  # fmt: skip

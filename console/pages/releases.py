@@ -7,7 +7,7 @@ from datetime import datetime
 
 from console.desk import Desk
 from console.entry import Reviewer
-from console.pages import overview
+from console.parts import moment, places
 from console.shell import choice, form, hidden, words
 from opslayer.errors import Refused, StaleParent
 from opslayer.records import Release, Role
@@ -24,14 +24,12 @@ def parts(desk: Desk, name: str, who: Reviewer) -> list[str]:
     releases = desk.stores.ledger.releases.all(name)
     if not releases:
         way = f"Nothing is released yet: run `opslayer run train_model {name}`."
-        return [overview.places(name), paragraph(way, "empty")]
+        return [places(name), paragraph(way, "empty")]
     shown = releases[: -SHOWN - 1 : -1]
-    rows = [
-        (one.number, overview.moment(one.at), _serves(one), one.by, one.reason) for one in shown
-    ]
+    rows = [(one.number, moment(one.at), _serves(one), one.by, one.reason) for one in shown]
     heads = ("Release", "When (UTC)", "Champion and beside it", "Who", "~Why")
     return [
-        overview.places(name),
+        places(name),
         table(f"Releases of {name}, the newest first", heads, rows),
         *(_forms(desk, name, releases) if who.may(Role.RELEASE) else _not_theirs()),
     ]
@@ -61,10 +59,7 @@ def _forms(desk: Desk, name: str, releases: list[Release]) -> list[str]:
         which = choice(
             "version",
             "Model version",
-            [
-                (one.version, f"{one.version}, of {overview.moment(one.trained_at)}")
-                for one in others
-            ],
+            [(one.version, f"{one.version}, of {moment(one.trained_at)}") for one in others],
         )
         how = choice("how", "How", [("canary", "on trial first"), ("champion", "for everybody")])
         found += [heading("Promote"), form(f"{root}/promote", [which, how, why, parent], "Promote")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.responses import FileResponse, Response
 
 from console.desk import Desk
-from console.pages import overview
+from console.parts import places
 from console.shell import link
 from opslayer.errors import NotFound
 from opslayer.reports.page import Markup, heading, paragraph, text
@@ -32,11 +32,11 @@ def parts(desk: Desk, name: str) -> list[str]:
     found = _pages(desk, name)
     if not found:
         way = f"No report was drawn yet: run `opslayer run watch_production {name}`."
-        return [overview.places(name), paragraph(way, "empty")]
+        return [places(name), paragraph(way, "empty")]
     newest = _address(name, found[0])
     items = "".join(f"<li>{link(_address(name, one), one)}</li>" for one in found[:SHOWN])
     return [
-        overview.places(name),
+        places(name),
         heading(f"The newest: {found[0]}"),
         Markup(
             f'<iframe sandbox="allow-scripts" src="{text(newest)}" '

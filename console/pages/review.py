@@ -8,7 +8,7 @@ from datetime import datetime
 
 from console.desk import Desk
 from console.entry import Reviewer
-from console.pages import overview
+from console.parts import places
 from console.shell import form, hidden, pressed, sheet, words
 from opslayer.errors import Refused
 from opslayer.judgement.agreement import Agreement
@@ -23,19 +23,19 @@ KEYS = "123456789"
 
 def parts(desk: Desk, name: str, who: Reviewer, now: datetime) -> list[str]:
     """The row that is theirs now; NotFound for no such capability."""
-    capability, places = desk.capability(name), overview.places(name)
+    capability, there = desk.capability(name), places(name)
     try:
         item = step.take(capability, desk.stores, step.Reviewer(who.name, now))
     except Refused as refusal:
-        return [places, paragraph(str(refusal), "empty")]
+        return [there, paragraph(str(refusal), "empty")]
     undo = sheet(f"/capabilities/{name}/review", [pressed("do", "undo", "Undo", "u")])
     if item is None:
         way = (
             f"Nothing waits for {who.name}: rows come with calls, or with "
             f"`opslayer run ingest_data {name}`."
         )
-        return [places, paragraph(way, "empty"), undo]
-    return [places, *_row(name, item, str(capability.target)), undo]
+        return [there, paragraph(way, "empty"), undo]
+    return [there, *_row(name, item, str(capability.target)), undo]
 
 
 def _row(name: str, item: Item, target: str) -> list[str]:
@@ -73,14 +73,14 @@ def decide(desk: Desk, name: str, who: Reviewer, asked: Mapping[str, str], now: 
 
 def progress(desk: Desk, name: str, now: datetime) -> list[str]:
     """How much was looked at, how far reviewers agree, and what each source is worth."""
-    capability, places = desk.capability(name), overview.places(name)
+    capability, there = desk.capability(name), places(name)
     if not capability.predictor:
-        return [places, paragraph(f"{name} learns from no labels: there is no queue.", "empty")]
+        return [there, paragraph(f"{name} learns from no labels: there is no queue.", "empty")]
     found = step.progress(capability, desk.stores, now)
     sources = worth(capability, desk.stores, now)
     quality = found.quality
     return [
-        places,
+        there,
         facts(
             [
                 ("Waiting", found.waiting),

@@ -312,25 +312,25 @@ def interactions(run: Running) -> dict[str, Outcome]:
     """For each other experiment that runs, whether its arms change what this one's do."""
     from opslayer.judgement.experiment import interaction
 
-    found = {}
+    found, calls = {}, run.calls
     first = run.experiment.arms[:2]
     for other in run.newest.experiments:
         if other.name != run.experiment.name:
             cells = [
-                [_cell(run, one.name, other.name, its.name) for its in other.arms[:2]]
+                [
+                    _cell(run, calls, {run.experiment.name: one.name, other.name: its.name})
+                    for its in other.arms[:2]
+                ]
                 for one in first
             ]
             found[other.name] = interaction(cells)
     return found
 
 
-def _cell(run: Running, arm: str, other: str, its: str) -> Units:
-    calls = [
-        one
-        for one in run.calls
-        if one.arms.get(run.experiment.name) == arm and one.arms.get(other) == its
-    ]
-    return _units(calls, _value(run.capability, run.experiment.terms.metric))
+def _cell(run: Running, calls: Iterable[Call], arms: Mapping[str, str]) -> Units:
+    """The subjects that are in one arm of each of two experiments."""
+    its = [one for one in calls if arms.items() <= one.arms.items()]
+    return _units(its, _value(run.capability, run.experiment.terms.metric))
 
 
 Arms = Mapping[str, Mapping[str, list[Call]]]
