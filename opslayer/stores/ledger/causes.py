@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, Select, select, update
 
 from opslayer.capability import Retrain
 from opslayer.errors import CauseTaken, NotFound, NotNow, StoreError
-from opslayer.records import Cause
+from opslayer.records import Cause, CauseKind
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.room import earliest
 from opslayer.stores.ledger.tables import causes, versions
@@ -303,7 +303,7 @@ def _held(row: RowMapping) -> CauseTaken:
 
 def _need_room(connection: Connection, cause: Cause, rules: Retrain) -> None:
     others = _trainings(connection, cause)
-    if not others:  # the first training of all
+    if not others or cause.kind is CauseKind.ERASURE:  # the first of all, or a person's right
         return
     when = earliest(cause.at, len(cause.recipes), others, rules)
     budget = f"at most {rules.budget.runs} trainings per {_span(rules.budget.per)}"
