@@ -17,7 +17,6 @@ from opslayer.configuration.folder import Files
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.secret import installation_secret
-from opslayer.stores.shelf import Shelf
 
 
 def assemble(settings: Settings, worker: str) -> Gateway:
@@ -42,7 +41,6 @@ def assemble(settings: Settings, worker: str) -> Gateway:
                     stores=stores,
                     upstreams=Upstreams(),
                     last_known=LastKnown(cache / "serving", secret),
-                    shelf=Shelf(cache / "models", stores.models),
                 ),
                 metrics.flush,
             ),

@@ -25,7 +25,6 @@ from opslayer.guards.panel import Panel
 from opslayer.judgement.assignment import every_variant
 from opslayer.records import Variant, Version
 from opslayer.stores import Stores
-from opslayer.stores.shelf import Shelf
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -59,7 +58,6 @@ class Builder:
     stores: Stores
     upstreams: Upstreams
     last_known: LastKnown
-    shelf: Shelf
     batcher: Batcher = field(default_factory=Batcher)
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
     """By capability, what its serving was built from."""
@@ -77,7 +75,7 @@ class Builder:
         guards = self._trained_guards(capabilities, known, news)
         for capability in capabilities:
             remembered = known[capability.name]
-            basis = (capability, remembered.newest, tuple(guards.items()))
+            basis = (capability, remembered.newest, remembered.previous, tuple(guards.items()))
             if self._seen.get(capability.name) == basis and now[capability.name].ready:
                 continue
             serving = self._serving(capability, remembered, {n: g for n, (_, g) in guards.items()})
@@ -91,6 +89,8 @@ class Builder:
         named = {capability.name for capability in capabilities}
         news.gone = [name for name in now if name not in named and name not in wrong]
         self._forget(known)
+        if news.servings and not news.faults:
+            self.stores.shelf.keep_only([one for of in known.values() for one in of.versions])
         return news
 
     def _remembered(self, capability: Capability, news: News) -> Remembered:
@@ -100,7 +100,7 @@ class Builder:
         except StoreError as error:
             news.faults["ledger"] = str(error)
             return self.last_known.load(capability.name)
-        if found.newest != self.last_known.load(capability.name).newest:
+        if found != self.last_known.load(capability.name):
             self.last_known.save(capability.name, found)
         return found
 
@@ -109,10 +109,15 @@ class Builder:
         newest = ledger.releases.serving(capability.name)
         if newest is None:
             return Remembered()
+        gone = ledger.erasures.forgotten(capability.name).keys()
         cached = self.last_known.load(capability.name)
-        if cached.newest == newest:
+        if cached.newest == newest and not (
+            cached.previous and cached.previous.model_versions & gone
+        ):
             return cached
         previous = ledger.releases.previous(newest)
+        if previous and previous.model_versions & gone:
+            previous = None
         numbers = newest.model_versions | (previous.model_versions if previous else set())
         # One that the ledger does not know is told where its variant is made.
         all_there_are = ledger.versions.all(capability.name) if numbers else []
@@ -193,7 +198,9 @@ class Builder:
         key = (capability.name, version.version)
         if key not in self._pipelines:
             assert capability.training is not None
-            self._pipelines[key] = self.shelf.load(version, capability.training.serialization)
+            self._pipelines[key] = self.stores.shelf.load(
+                version, capability.training.serialization
+            )
         return self._pipelines[key]
 
     def _model(self, capability: Capability, version: Version) -> RowModel:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import httpx
 import pytest
 from at_rest import hits
 from lake_content import START
-from serving import serving
+from serving import Served, serving
 from taught import give_database, order, shop
 from upstream import upstream
 
@@ -22,7 +24,7 @@ from commands import execute
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
 from opslayer.errors import NotFound, Refused, StoreError
-from opslayer.records import Exposure, Feedback, Interaction, Shadow
+from opslayer.records import Erasure, Exposure, Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.sources.interactions import LogFeed
 from opslayer.sources.part import Part
@@ -178,17 +180,59 @@ def test_once_another_model_serves_the_one_that_had_learnt_from_her_goes(
 ) -> None:
     spec = live(stores)
     promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
-    say(stores)
-    (receipt,) = stores.ledger.erasures.all()
-    assert forget(receipt, stores).forgotten == {}, "it still serves"
-    snapshot, ordered = order(stores, spec, 13, about="without her")
-    version = train(spec, snapshot, stores, ordered)
-    promote(spec, version, stores, Promotion(1, "ann", "without her", None, (), datetime.now(UTC)))
-    assert forget(receipt, stores).forgotten == {"shop": (1,)}
-    assert hits(tmp_path / "home", [SECRET, ANN]) == []
+    with serving(tmp_path / "home", tmp_path / "configs") as served:
+        assert answers(served) == "1"
+        say(stores)
+        (receipt,) = stores.ledger.erasures.all()
+        assert forget(receipt, stores).forgotten == {}, "it still serves"
+        snapshot, ordered = order(stores, spec, 13, about="without her")
+        version = train(spec, snapshot, stores, ordered)
+        again = Promotion(1, "ann", "without her", None, (), datetime.now(UTC))
+        promote(spec, version, stores, again)
+        until(lambda: answers(served) == "2")
+        assert forget(receipt, stores).forgotten == {"shop": (1,)}
+        assert hits(tmp_path / "home", [SECRET, ANN]) == [], "the gateway's own copies, too"
+        assert answers(served) == "2"
     with pytest.raises((NotFound, StoreError)):
         stores.models.load(stores.ledger.versions.get("shop", 1))
     assert forget(receipt, stores).forgotten == {"shop": (1,)}, "asked again"
+
+
+def test_a_gateway_elsewhere_lets_go_of_its_copy_of_a_model_that_is_gone(
+    stores: Stores, tmp_path: Path
+) -> None:
+    spec = live(stores)
+    copies = tmp_path / "home" / "gateway" / "models"
+    promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
+    snapshot, ordered = order(stores, spec, 13, about="newer")
+    newer = train(spec, snapshot, stores, ordered)
+    promote(spec, newer, stores, Promotion(1, "ann", "newer", None, (), datetime.now(UTC)))
+    with serving(tmp_path / "home", tmp_path / "configs") as served:
+        assert answers(served) == "2"
+        assert len(list(copies.iterdir())) == 2, "the one before stands in"
+        gone = Erasure(
+            id="r", subject="s", at=START, by="ann", reason="asked", forgotten={"shop": (1,)}
+        )
+        stores.ledger.erasures.keep(stores.ledger.erasures.begin(gone))  # as from elsewhere
+        until(lambda: len(list(copies.iterdir())) == 1)
+        assert answers(served) == "2"
+
+
+def answers(served: Served) -> str:
+    """The release that answers somebody now."""
+    row = {"size": 0.5, "colour": "red", "city": "oslo", "note": "hello"}
+    url = f"{served.url}/v1/capabilities/shop/invocations"
+    said = httpx.post(url, json={"dataframe_records": [row]}, timeout=30)
+    assert said.status_code == 200, said.text
+    return said.headers["x-opslayer-release"]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something, not for long."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_with_retrain_what_is_left_is_learnt_and_serves_whatever_the_cool_down(

@@ -10,12 +10,16 @@ from opslayer.stores import Stores
 
 def forget(erasure: Erasure, stores: Stores) -> Erasure:
     """Remove the files of the models that a receipt names, as far as none of them may answer
-    anybody; returns the receipt with their numbers. Raises StoreError."""
+    anybody; returns the receipt with their numbers. Gateways elsewhere let go of their copies as
+    they hear of it. Raises StoreError.
+    """
     forgotten = {name: list(numbers) for name, numbers in erasure.forgotten.items()}
     serving = still_serving([erasure], stores)
     for name, numbers in erasure.models.items():
         for number in set(numbers) - serving.get(name, set()) - set(forgotten.get(name, ())):
-            stores.models.forget(stores.ledger.versions.get(name, number))
+            version = stores.ledger.versions.get(name, number)
+            stores.models.forget(version)
+            stores.shelf.drop(version)
             forgotten.setdefault(name, []).append(number)
     told = {name: tuple(sorted(numbers)) for name, numbers in forgotten.items()}
     return stores.ledger.erasures.keep(erasure.model_copy(update={"forgotten": told}))

@@ -14,6 +14,7 @@ from opslayer.stores.models import Models
 from opslayer.stores.prompts import Prompts
 from opslayer.stores.reports import Reports
 from opslayer.stores.reviews import Reviews
+from opslayer.stores.shelf import Shelf
 from opslayer.stores.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -31,20 +32,23 @@ class Stores:
     models: Models
     prompts: Prompts
     reports: Reports
+    shelf: Shelf
 
     @classmethod
     def at(cls, settings: Settings) -> Stores:
         """The stores that the settings name; makes the data folder if it is not there."""
         root = settings.root
         root.mkdir(parents=True, exist_ok=True)
+        models = Models(settings.tracking, str(root / "models"))
         return cls(
             events=Events(settings.database),
             journal=Journal(root / "journal"),
             lake_address=settings.lake,
             ledger=Ledger(settings.database),
-            models=Models(settings.tracking, str(root / "models")),
+            models=models,
             prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
+            shelf=Shelf(root / "gateway" / "models", models),
         )
 
     @property

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from time import time
 from typing import TYPE_CHECKING
 
 from opslayer.errors import UntrustedModel
@@ -21,6 +23,10 @@ from opslayer.stores.models import Models, Serialization, build
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+ASIDE = ".new-"
+HOUR = 3600
+"""Seconds after which whoever was putting something here has died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +43,18 @@ class Shelf:
         """
         return build(self._contents(version), serialization)
 
-    def keep_only(self, versions: list[Version]) -> None:
-        """Take away all that is not one of these versions."""
+    def keep_only(self, versions: Sequence[Version]) -> None:
+        """Take away all that is not one of these versions, nor being put here right now."""
         wanted = {self._place(version).name for version in versions}
         with suppress(OSError):
             for place in self.folder.iterdir():
-                if place.name not in wanted:
+                busy = place.name.startswith(ASIDE) and time() - place.stat().st_mtime < HOUR
+                if place.name not in wanted and not busy:
                     shutil.rmtree(place, ignore_errors=True)
+
+    def drop(self, version: Version) -> None:
+        """Take a version away, if it is here."""
+        shutil.rmtree(self._place(version), ignore_errors=True)
 
     def _contents(self, version: Version) -> dict[str, bytes]:
         place = self._place(version)
@@ -60,7 +71,7 @@ class Shelf:
         aside: str | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            aside = mkdtemp(prefix=".new-", dir=self.folder)
+            aside = mkdtemp(prefix=ASIDE, dir=self.folder)
             for name, content in contents.items():
                 path = Path(aside, name)
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from opslayer.errors import NotFound
 from opslayer.records import Erasure
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
-from opslayer.stores.ledger.tables import erased, erasures, idempotency
+from opslayer.stores.ledger.tables import erased, erasures, forgotten, idempotency
 
 ASKED = 500
 """Ids in one statement."""
@@ -42,6 +42,10 @@ class Erasures:
         with transaction(self.url) as connection:
             row = update(erasures).where(erasures.c.id == erasure.id)
             connection.execute(row.values(**_row(erasure)))
+            for name, numbers in erasure.forgotten.items():
+                for number in numbers:
+                    gone = {"capability": name, "version": number, "erasure": erasure.id}
+                    add_new(connection, forgotten, gone)
         return erasure
 
     def add_ids(self, erasure: Erasure, ids: Iterable[str]) -> set[str]:
@@ -85,9 +89,10 @@ class Erasures:
 
     def forgotten(self, capability: str) -> dict[int, str]:
         """The model versions of a capability whose files are gone, and the receipt that says so."""
-        return {
-            number: one.id for one in self.all() for number in one.forgotten.get(capability, ())
-        }
+        query = select(forgotten.c.version, forgotten.c.erasure)
+        with reading(self.url) as connection:
+            rows = connection.execute(query.where(forgotten.c.capability == capability))
+            return dict(row.tuple() for row in rows)
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Which of these interactions are gone."""

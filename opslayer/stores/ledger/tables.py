@@ -151,6 +151,15 @@ erased = Table(
     Index("erased_by_erasure", "erasure"),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # Model versions whose files are gone since they had learnt from somebody who was erased.
+    Column("capability", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("erasure", String(16), nullable=False),
+)
+
 traffic = Table(
     "traffic",
     metadata,
