@@ -1,0 +1,122 @@
+"""`opslayer webhooks`: who was told what, and what is still on its way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from commands.context import Context, context
+from commands.output import AsJson, complain, emit, show
+
+if TYPE_CHECKING:
+    from opslayer.steps.notify import Sender
+    from opslayer.stores.ledger.deliveries import Delivery
+
+EVERY = 2.0
+"""Seconds between two looks."""
+COLUMNS = (
+    "id", "capability", "hook", "event", "about", "status", "attempts", "tried", "next", "reason"
+)  # fmt: skip
+
+app = App(name="webhooks", help="Tell webhooks what was decided; list and resend what they got.")
+
+
+@app.command(name="list")
+def list_(capability: str | None = None, *, as_json: AsJson = False) -> None:
+    """List the newest 200 deliveries: what came of each, and when it is tried next.
+
+    Parameters
+    ----------
+    capability
+        Its name; without it, those of every capability.
+    """
+    here = context()
+    name = here.capability(capability).name if capability else None
+    rows = [_row(here, one) for one in here.stores.ledger.deliveries.newest(name)]
+    show(rows, as_json, "Deliveries", COLUMNS, "nothing was to be told yet")
+
+
+@app.command
+def resend(id: str, *, as_json: AsJson = False) -> None:
+    """Send one again now, under the id that it had: who has seen it before can know it again.
+
+    A webhook that had asked for no more is asked again from then on.
+
+    Parameters
+    ----------
+    id
+        Of the delivery, as `opslayer webhooks list` shows it.
+    """
+    from opslayer.steps.notify import resend as step
+
+    here = context()
+    capability = here.capability(here.stores.ledger.deliveries.get(id).capability)
+    row = _row(here, step(capability, id, here.stores, sender(here)))
+    if as_json:
+        emit(row)
+    else:
+        show([row], False, "Sent again", COLUMNS)
+
+
+@app.command
+def send(
+    *,
+    follow: Annotated[bool, Parameter(negative="", help="Go on until stopped.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send what is due now. `opslayer up` does it all the time, as --follow does."""
+    from opslayer.steps.notify import notify
+
+    here = context()
+    if follow:
+        _follow(here)
+        return
+    tried = notify(here.capabilities(), here.stores, sender(here))
+    rows = [_row(here, one) for one in tried]
+    show(rows, as_json, "Attempted", COLUMNS, "nothing is due")
+
+
+def sender(here: Context) -> Sender:
+    """What sending needs of this machine."""
+    from opslayer.steps.notify import Sender
+
+    return Sender(here.settings.webhook_reach, dict(os.environ))
+
+
+def _follow(here: Context) -> None:
+    """Look every few seconds; what goes wrong is told once and tried again."""
+    from opslayer.configuration.folder import Files
+    from opslayer.errors import OpslayerError
+    from opslayer.parent import die_with_parent
+    from opslayer.steps.notify import notify
+
+    die_with_parent()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    files, told = Files(here.settings.configs), ""
+    while not stopped.wait(EVERY):
+        fault = ""
+        try:
+            notify(files.read()[0], here.stores, sender(here))
+        except OpslayerError as error:
+            fault = str(error)
+        except Exception as error:  # another's text may hold an address or a secret
+            fault = type(error).__name__
+        if fault and fault != told:
+            complain(f"tried again: {fault}")
+        told = fault
+
+
+def _row(here: Context, delivery: Delivery) -> dict[str, Any]:
+    verdict = here.stores.ledger.verdicts.get(delivery.verdict)
+    waits = delivery.status == "waiting"
+    told: dict[str, Any] = asdict(delivery)
+    told["about"] = verdict.about if verdict else None
+    told["next"] = told.pop("due") if waits else None
+    return told
