@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from dataclasses import asdict
@@ -14,7 +13,6 @@ from commands.context import Context, context
 from commands.output import AsJson, complain, emit, show
 
 if TYPE_CHECKING:
-    from opslayer.steps.notify import Sender
     from opslayer.stores.ledger.deliveries import Delivery
 
 EVERY = 2.0
@@ -53,10 +51,11 @@ def resend(id: str, *, as_json: AsJson = False) -> None:
         Of the delivery, as `opslayer webhooks list` shows it.
     """
     from opslayer.steps.notify import resend as step
+    from opslayer.steps.notify import this_machine
 
     here = context()
     capability = here.capability(here.stores.ledger.deliveries.get(id).capability)
-    row = _row(here, step(capability, id, here.stores, sender(here)))
+    row = _row(here, step(capability, id, here.stores, this_machine(here.settings)))
     if as_json:
         emit(row)
     else:
@@ -70,22 +69,15 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Send what is due now. `opslayer up` does it all the time, as --follow does."""
-    from opslayer.steps.notify import notify
+    from opslayer.steps.notify import notify, this_machine
 
     here = context()
     if follow:
         _follow(here)
         return
-    tried = notify(here.capabilities(), here.stores, sender(here))
+    tried = notify(here.capabilities(), here.stores, this_machine(here.settings))
     rows = [_row(here, one) for one in tried]
     show(rows, as_json, "Attempted", COLUMNS, "nothing is due")
-
-
-def sender(here: Context) -> Sender:
-    """What sending needs of this machine."""
-    from opslayer.steps.notify import Sender
-
-    return Sender(here.settings.webhook_reach, dict(os.environ))
 
 
 def _follow(here: Context) -> None:
@@ -93,7 +85,7 @@ def _follow(here: Context) -> None:
     from opslayer.configuration.folder import Files
     from opslayer.errors import OpslayerError
     from opslayer.parent import die_with_parent
-    from opslayer.steps.notify import notify
+    from opslayer.steps.notify import notify, this_machine
 
     die_with_parent()
     stopped = threading.Event()
@@ -103,7 +95,7 @@ def _follow(here: Context) -> None:
     while not stopped.wait(EVERY):
         fault = ""
         try:
-            notify(files.read()[0], here.stores, sender(here))
+            notify(files.read()[0], here.stores, this_machine(here.settings))
         except OpslayerError as error:
             fault = str(error)
         except Exception as error:  # another's text may hold an address or a secret

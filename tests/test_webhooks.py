@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,14 +17,14 @@ from typing import Any
 
 import pytest
 from receiver import SECRET, Receiver, event_of, receiving
-from sqlalchemy import update
+from sqlalchemy import Engine, event, update
 
 from commands import execute
 from opslayer.capability import HookEvent
 from opslayer.records import Release, Variant, Verdict, VerdictKind
 from opslayer.settings import Settings
 from opslayer.steps.doctor import Health, Installation, examine
-from opslayer.steps.notify import PAUSES, result_of
+from opslayer.steps.notify import PAUSES, Sender, notify, result_of
 from opslayer.steps.promote import Promotion, Rollback, promote, rollback
 from opslayer.stores import Stores
 from opslayer.stores.ledger.database import moment_text, transaction
@@ -32,6 +33,7 @@ from opslayer.stores.ledger.tables import deliveries
 from opslayer.webhooks.post import Answer
 
 NOW = datetime.now(UTC)
+FORK = multiprocessing.get_context("fork")
 FILE = """\
 name: desk
 kind: chat
@@ -136,17 +138,17 @@ def test_every_decision_is_told_as_a_signed_cloud_event(
     judge(stores, VerdictKind.SHADOW, "worse", "shadow model-2")
     judge(stores, VerdictKind.GATE, "promote", "version 3")
     assert {row["status"] for row in send(capsys)} == {"delivered"}
-    types = [event["type"].removeprefix("opslayer.") for event in receiver.events]
+    types = [one["type"].removeprefix("opslayer.") for one in receiver.events]
     assert sorted(types) == [
         "alarm", "canary", "experiment", "harm", "release", "release", "rollback", "shadow"
     ]  # fmt: skip
-    alarm = next(event for event in receiver.events if event["type"] == "opslayer.alarm")
+    alarm = next(one for one in receiver.events if one["type"] == "opslayer.alarm")
     assert alarm["subject"] == "window 7"
     assert alarm["source"] == "/opslayer/capabilities/desk"
     assert alarm["data"]["reason"] == "it is so"
     assert alarm["data"]["error_rate"] == 0.05
     assert alarm["data"]["numbers"] == {"p": 0.003}  # no text or table: they may hold rows' values
-    back = next(event for event in receiver.events if event["type"] == "opslayer.rollback")
+    back = next(one for one in receiver.events if one["type"] == "opslayer.rollback")
     assert back["data"]["numbers"]["release"] == 3
     assert send(capsys) == []
     assert len(set(receiver.ids)) == len(receiver.ids) == 8
@@ -358,45 +360,85 @@ def test_an_unknown_delivery_is_refused_with_the_way_out(
     assert "opslayer webhooks list" in capsys.readouterr().err
 
 
-def test_a_sender_killed_at_any_moment_loses_nothing_and_doubles_no_id(
+def sent_and_killed(stores: Stores, statement: int) -> bool:
+    """Send in a child that dies before its n-th write or commit; whether it died."""
+    child = os.fork()
+    if child == 0:
+        left = [statement]
+
+        def die(*call: Any) -> None:
+            reads = len(call) > 2 and call[2].lstrip().upper().startswith(("SELECT", "PRAGMA"))
+            left[0] -= 0 if reads else 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "before_cursor_execute", die)
+        event.listen(Engine, "commit", die)
+        try:
+            send_all(stores)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def send_all(stores: Stores) -> None:
+    from opslayer.configuration import load_all
+
+    settings = Settings()
+    notify(load_all(settings.configs), stores, Sender(settings.webhook_reach, dict(os.environ)))
+
+
+def test_a_sender_killed_at_any_write_loses_nothing_and_doubles_no_id(
+    stores: Stores, receiver: Receiver
+) -> None:
+    statement = events = 0
+    died = True
+    while died:
+        statement += 1
+        for _ in range(2):
+            judge(stores, VerdictKind.ALARM, "alarm", f"window {events}")
+            events += 1
+        died = sent_and_killed(stores, statement)
+        make_due(stores)  # the leases of the dead
+        send_all(stores)
+    assert statement > 10
+    assert {one.status for one in listed(stores)} == {"delivered"}
+    assert len(set(receiver.ids)) == events
+    assert len(receiver.ids) > events  # some were heard by nobody but the receiver
+    bodies = {headers["webhook-id"]: body for headers, body in receiver.got}
+    assert all(bodies[headers["webhook-id"]] == body for headers, body in receiver.got)
+    assert {one["subject"] for one in receiver.events} == {f"window {n}" for n in range(events)}
+
+
+def test_a_sender_that_follows_tells_what_comes_and_stops_when_asked(
     stores: Stores, receiver: Receiver
 ) -> None:
     command = [sys.executable, "-m", "commands", "webhooks", "send", "--follow"]
-    events = 0
-    for number in range(4):
-        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(10):
-                judge(stores, VerdictKind.ALARM, "alarm", f"window {events}")
-                events += 1
-            heard = len(receiver.got) + 3 * number
-            until(lambda wanted=heard: len(receiver.got) > wanted)
-        finally:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-    make_due(stores)  # the leases of the dead
-    child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        until(lambda: {one.status for one in listed(stores)} == {"delivered"})
+        judge(stores, VerdictKind.ALARM, "alarm")
+        until(lambda: len(receiver.got) == 1)
+        judge(stores, VerdictKind.HARM, "harm")
+        until(lambda: len(receiver.got) == 2)
     finally:
         child.terminate()
-        assert child.wait(20) == 0
-    assert len(set(receiver.ids)) == events
-    by_id = {headers["webhook-id"]: body for headers, body in receiver.got}
-    assert all(by_id[headers["webhook-id"]] == body for headers, body in receiver.got)
-    assert {event["subject"] for event in receiver.events} == {f"window {n}" for n in range(events)}
+        said = child.communicate(timeout=30)[1]
+    assert (child.returncode, said) == (0, "")
 
 
 def listed(stores: Stores) -> list[Delivery]:
     return stores.ledger.deliveries.newest("desk")
 
 
-def test_two_senders_at_once_send_each_once(stores: Stores, receiver: Receiver) -> None:
+def test_senders_at_once_send_each_once(stores: Stores, receiver: Receiver) -> None:
     for number in range(30):
         judge(stores, VerdictKind.ALARM, "alarm", f"window {number}")
-    command = [sys.executable, "-m", "commands", "webhooks", "send"]
-    senders = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(3)]
-    assert [one.wait(60) for one in senders] == [0, 0, 0]
+    senders = [FORK.Process(target=send_all, args=(stores,)) for _ in range(3)]
+    for one in senders:
+        one.start()
+    for one in senders:
+        one.join(60)
+    assert [one.exitcode for one in senders] == [0, 0, 0]
     assert len(receiver.ids) == len(set(receiver.ids)) == 30
     assert all(one.event is HookEvent.ALARM and one.attempts == 1 for one in listed(stores))
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from opslayer.capability import Capability, Webhook
 from opslayer.errors import NotFound, Refused
 from opslayer.reach import Reach
+from opslayer.settings import Settings
 from opslayer.stores import Stores
 from opslayer.stores.ledger.deliveries import LONGEST, Delivery, Result
 from opslayer.webhooks.message import message_of
@@ -39,8 +41,13 @@ class Sender:
     """What sending needs of the machine."""
 
     reach: Reach
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     """Holds the secrets."""
+
+
+def this_machine(settings: Settings) -> Sender:
+    """Sending with what this process was started with."""
+    return Sender(settings.webhook_reach, dict(os.environ))
 
 
 @dataclass(frozen=True, slots=True)
