@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,7 @@ def list_(capability: str | None = None, *, as_json: AsJson = False) -> None:
     """
     here = context()
     name = here.capability(capability).name if capability else None
-    rows = [_row(here, one) for one in here.stores.ledger.deliveries.newest(name)]
+    rows = _rows(here, here.stores.ledger.deliveries.newest(name))
     show(rows, as_json, "Deliveries", COLUMNS, "nothing was to be told yet")
 
 
@@ -55,7 +56,8 @@ def resend(id: str, *, as_json: AsJson = False) -> None:
 
     here = context()
     capability = here.capability(here.stores.ledger.deliveries.get(id).capability)
-    row = _row(here, step(capability, id, here.stores, this_machine(here.settings)))
+    sent = step(capability, id, here.stores, this_machine(here.settings))
+    (row,) = _rows(here, [sent])
     if as_json:
         emit(row)
     else:
@@ -76,8 +78,7 @@ def send(
         _follow(here)
         return
     tried = notify(here.capabilities(), here.stores, this_machine(here.settings))
-    rows = [_row(here, one) for one in tried]
-    show(rows, as_json, "Attempted", COLUMNS, "nothing is due")
+    show(_rows(here, tried), as_json, "Attempted", COLUMNS, "nothing is due")
 
 
 def _follow(here: Context) -> None:
@@ -105,10 +106,13 @@ def _follow(here: Context) -> None:
         told = fault
 
 
-def _row(here: Context, delivery: Delivery) -> dict[str, Any]:
-    verdict = here.stores.ledger.verdicts.get(delivery.verdict)
-    waits = delivery.status == "waiting"
-    told: dict[str, Any] = asdict(delivery)
-    told["about"] = verdict.about if verdict else None
-    told["next"] = told.pop("due") if waits else None
-    return told
+def _rows(here: Context, deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """Deliveries with what each is about; `next` only where there is a next attempt."""
+    verdicts = here.stores.ledger.verdicts.of([one.verdict for one in deliveries])
+    about = {one.id: one.about for one in verdicts}
+    rows = []
+    for one in deliveries:
+        row: dict[str, Any] = {**asdict(one), "about": about.get(one.verdict)}
+        due = row.pop("due")
+        rows.append({**row, "next": due if one.status == "waiting" else None})
+    return rows

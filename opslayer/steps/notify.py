@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from opslayer.capability import Capability, Webhook
@@ -32,6 +33,8 @@ JITTER = 0.2
 together."""
 AT_ONCE = 4
 """Requests under way to one webhook."""
+IN_ALL = 64
+"""Requests under way to all of them: each ends long before its lease does."""
 GONE = 410
 """The receiver wants no more, says Standard Webhooks."""
 
@@ -105,13 +108,14 @@ def _claimed(capabilities: Sequence[Capability], stores: Stores) -> list[Order]:
     """The next few of every webhook, begun; what is new meanwhile is among them."""
     deliveries, now = stores.ledger.deliveries, datetime.now(UTC)
     notice(capabilities, stores, now)
-    return [
-        Order(claimed, hook)
+    claimed = (
+        Order(begun, hook)
         for one in capabilities
         for hook in one.webhooks
         for due in deliveries.due(one.name, hook.name, now, AT_ONCE)
-        if (claimed := deliveries.claim(due, now)) is not None
-    ]
+        if (begun := deliveries.claim(due, now)) is not None
+    )
+    return list(islice(claimed, IN_ALL))
 
 
 async def _send(orders: Sequence[Order], stores: Stores, sender: Sender) -> None:
