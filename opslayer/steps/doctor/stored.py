@@ -206,7 +206,11 @@ def _untold(
     if not any(row.tried for row in vain):
         return f"waits since {since}, and nobody sends", "opslayer up, or opslayer webhooks send"
     last = max((row for row in vain if row.tried), key=lambda row: row.tried or row.created)
-    return f"has taken nothing since {since}: {last.reason}", f"mend the receiver, then {resend}"
+    why = last.reason or "whoever sent it was gone before the answer"
+    return (
+        f"has not taken what it is told since {since}: {why}",
+        f"mend the receiver, then {resend}",
+    )
 
 
 CHECKS = (
