@@ -77,6 +77,9 @@ retrain:
   drop: 0.03
 release: {canary: 0.2, max_harm: 0.02}
 guards: {input: [shape], output: [shape]}
+webhooks:
+  - {name: pager, url: "https://example.com/hooks?at=7", secret_env: PAGER_SECRET}
+  - {name: chat, url: "http://10.0.0.7:8065/hooks/", secret_env: CHAT_SECRET, events: [release]}
 fallback: [previous_release, {rule: {constant: other}}]
 """
 

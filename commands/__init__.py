@@ -35,6 +35,10 @@ VERBS = {
         "Look at answers, one after the other, and say what is right.",
     ),
     "export": ("commands.export:app", "Write out interactions, labels or a training set."),
+    "webhooks": (
+        "commands.webhooks:app",
+        "Tell webhooks what was decided; list and resend what they got.",
+    ),
     "keys": ("commands.keys:app", "Create, list and revoke keys of the API."),
 }
 """Each verb's function or app, and the sentence that `opslayer --help` shows."""

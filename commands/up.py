@@ -50,7 +50,8 @@ def up(
         signal.signal(number, lambda *_: stopped.set())
     server, others = services(here, prefect_port, mlflow_port)
     gateway = serve.services(here, listening, 1, heard=False)
-    running, logs = [server, *others, *gateway, console(desk)], here.settings.root / "logs"
+    running = [server, *others, *gateway, console(desk), sender()]
+    logs = here.settings.root / "logs"
     if as_json:
         telling = (running, logs, stopped)
         threading.Thread(target=_tell_machine, args=telling, daemon=True).start()
@@ -124,6 +125,12 @@ def console(listening: socket.socket) -> Service:
     descriptor = listening.fileno()
     command = [sys.executable, "-m", "console.worker", str(descriptor)]
     return Service("console", command, address, {}, f"{address}/healthz", (descriptor,))
+
+
+def sender() -> Service:
+    """What tells webhooks what was decided."""
+    command = [sys.executable, "-m", "commands", "webhooks", "send", "--follow"]
+    return Service("webhooks", command, "tells what was decided to whom it may concern")
 
 
 def _need_free(ports: dict[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +14,16 @@ from prefect.runtime import deployment
 from flows.ground import Ground, ground, moment
 from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
-from opslayer.errors import NotFound
+from opslayer.errors import NotFound, StoreError
 from opslayer.records import Cause, Verdict, VerdictKind
+from opslayer.settings import Settings
+from opslayer.steps.notify import notify, this_machine
 from opslayer.steps.waiting import waiting
 from tasks import artifacts, loop
 
 CAUSE_OPENED = "opslayer.cause.opened"
+
+log = logging.getLogger("opslayer.webhooks")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     """Take in what is new, judge every window that is due, decide, report, retrain if it pays."""
     here, now = ground(capability), moment(as_of)
     need_release(here)
+    if as_of is None:
+        loop.notice([here.capability], here.stores, now)  # a new webhook hears of this run too
     loop.follow(here.capability, here.stores)
     take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
@@ -41,7 +48,10 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     verdicts = (*judged, *decided.verdicts)
     pages = loop.report(here.capability, here.stores, verdicts)
     show(capability, verdicts, pages)
-    return Watched(verdicts, tuple(start(here, cause) for cause in waiting(*here)))
+    watched = Watched(verdicts, tuple(start(here, cause) for cause in waiting(*here)))
+    if as_of is None:  # what is replayed or asked of the past is nobody's news
+        tell(here)
+    return watched
 
 
 def need_release(here: Ground) -> None:
@@ -66,6 +76,19 @@ def start(here: Ground, cause: Cause) -> Cause:
             payload={"capability": name, "cause": cause.id},
         )
     return cause
+
+
+def tell(here: Ground) -> None:
+    """Tell webhooks what was decided, for a machine on which nothing else does.
+
+    No task, whose parameters others can see: what signs is among them. What can't be told now is
+    told by the next who sends, and no reason for the run to fail.
+    """
+    if here.capability.webhooks:
+        try:
+            notify([here.capability], here.stores, this_machine(Settings()))
+        except StoreError as error:
+            log.warning("webhooks are told later: %s", error)
 
 
 def show(capability: str, verdicts: Sequence[Verdict], pages: dict[str, str]) -> None:

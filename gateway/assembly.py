@@ -39,7 +39,7 @@ def assemble(settings: Settings, worker: str) -> Gateway:
                 Builder(
                     read=Files(settings.configs).read,
                     stores=stores,
-                    upstreams=Upstreams(),
+                    upstreams=Upstreams(settings.upstream_reach),
                     last_known=LastKnown(cache / "serving", secret),
                 ),
                 metrics.flush,

@@ -82,6 +82,18 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_hook_url(url: str) -> str:
+    """An http(s) address without credentials or fragment, unchanged."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write an address that starts with https:// or http://")
+    if parts.username or parts.password:
+        raise ValueError("holds a user or password; receivers know us by the signature instead")
+    if parts.fragment or not url.isprintable() or " " in url or parts.port == 0:
+        raise ValueError("write only host, port, path and query, as https://example.com/hooks/7")
+    return url
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(parse_positive_duration)]
 Cron = Annotated[str, BeforeValidator(parse_cron)]
@@ -95,6 +107,8 @@ Address = Annotated[
 ]
 DatabaseUrl = Annotated[str, Field(min_length=1), AfterValidator(check_database_url)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+"""The name of an environment variable that holds a secret; the secret never stands in a file."""
 
 
 Place = tuple[str | int, ...]
@@ -486,8 +500,8 @@ class Upstream(Section):
     """The model's name there."""
     pool: Name = "upstream"
     """Deployments of one pool are one variant, and the load is balanced among them."""
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")] | None = None
-    """The environment variable that holds the key; a key itself never stands in a file."""
+    api_key_env: Variable | None = None
+    """The variable of its key."""
     weight: Annotated[float, Field(gt=0, le=MOST)] = 1.0
     price: Price = Price()
     timeouts: Timeouts = Timeouts()
@@ -505,6 +519,33 @@ class Prompt(Section):
     template: Annotated[str, Field(min_length=1, max_length=100_000)]
     defaults: dict[str, str] = Field(default_factory=dict)
     """What a placeholder says where the request does not."""
+
+
+class HookEvent(StrEnum):
+    """What a webhook may be told of; each is a verdict in the ledger."""
+
+    ALARM = "alarm"
+    HARM = "harm"
+    RELEASE = "release"
+    """Something else serves from now on, and it is no way back."""
+    ROLLBACK = "rollback"
+    EXPERIMENT = "experiment"
+    """One ended, or its subjects are not shared out as they should be."""
+    CANARY = "canary"
+    """A trial was widened, passed or failed."""
+    SHADOW = "shadow"
+    """A shadow is better or worse than what serves."""
+
+
+class Webhook(Section):
+    """An address that is told what was decided about the capability."""
+
+    name: Name
+    url: Annotated[str, Field(max_length=1024), AfterValidator(check_hook_url)]
+    secret_env: Variable
+    """The variable of the secret that messages are signed with, `whsec_` and base64; several,
+    with a space between, while one takes the other's place."""
+    events: Annotated[tuple[HookEvent, ...], Field(min_length=1)] = tuple(HookEvent)
 
 
 class AnswerRules(Section):
@@ -579,6 +620,7 @@ class Capability(Section):
     prompts: tuple[Prompt, ...] = ()
     experiments: tuple[ExperimentRules, ...] = ()
     improve: Improve = Improve()
+    webhooks: Annotated[tuple[Webhook, ...], Field(max_length=32)] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

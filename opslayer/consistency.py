@@ -270,6 +270,7 @@ def _names_differ(capability: Capability) -> list[Finding]:
         ("upstreams",): [upstream.name for upstream in capability.upstreams],
         ("prompts",): [prompt.name for prompt in capability.prompts],
         ("experiments",): [one.name for one in capability.experiments],
+        ("webhooks",): [hook.name for hook in capability.webhooks],
     } | {
         ("experiments", place, "arms"): [arm.name for arm in one.arms]
         for place, one in enumerate(capability.experiments)

@@ -6,12 +6,17 @@ Steps and stores never read the environment; they are handed `Stores`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from opslayer.reach import OWN, Network, Reach, parse_networks
 
 SUPERVISOR = "OPSLAYER_SUPERVISOR"
 """The variable by which a process that is kept running knows who started it."""
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(parse_networks)]
 
 
 class Settings(BaseSettings):
@@ -27,6 +32,13 @@ class Settings(BaseSettings):
     mlflow_url: str | None = None
     secret: SecretStr | None = None
     admin_key: SecretStr | None = None
+    upstream_networks: Networks = OWN
+    """Where upstreams may be beside the open internet. Their addresses stand in files that only
+    operators write, and models served in one's own network are the normal case, so this is open
+    for private networks; `none` shuts them out."""
+    webhook_networks: Networks = ()
+    """Where webhooks may be beside the open internet. Nothing unless it is named: what receives
+    them is mostly somebody else's, and decisions about it are made by whoever writes a file."""
 
     @property
     def root(self) -> Path:
@@ -47,3 +59,13 @@ class Settings(BaseSettings):
     def tracking(self) -> str:
         """The MLflow tracking and registry URI; its own database, never ours."""
         return self.mlflow_url or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def upstream_reach(self) -> Reach:
+        """Where upstreams may be."""
+        return Reach(self.upstream_networks, "OPSLAYER_UPSTREAM_NETWORKS")
+
+    @property
+    def webhook_reach(self) -> Reach:
+        """Where webhooks may be."""
+        return Reach(self.webhook_networks, "OPSLAYER_WEBHOOK_NETWORKS")

@@ -11,6 +11,7 @@ from opslayer.steps.improve import improve as improve_step
 from opslayer.steps.ingest import ingest as ingest_step
 from opslayer.steps.judge import judge as judge_step
 from opslayer.steps.monitor import monitor as monitor_step
+from opslayer.steps.notify import notice as notice_step
 from opslayer.steps.promote import follow as follow_step
 from opslayer.steps.propose import propose as propose_step
 from opslayer.steps.rated import gather as gather_step
@@ -38,6 +39,7 @@ train = step(LONG, train_step)
 judge = step(HOUR, judge_step)
 settle = step(SHORT, settle_step)
 follow = step(SHORT, follow_step)
+notice = step(SHORT, notice_step)
 monitor = step(HOUR, monitor_step)
 decide = step(SHORT, decide_step)
 report = step(HOUR, report_step)

@@ -64,6 +64,7 @@ def test_the_addresses_are_told_as_one_object_once_they_answer(tmp_path: Path) -
             "drain": None,
             "watch": None,
             "console": f"http://127.0.0.1:{console}",
+            "webhooks": None,
         }
         for health in (f"{addresses['prefect']}/api/health", f"{addresses['mlflow']}/health"):
             with urllib.request.urlopen(health, timeout=30) as reply:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from gateway.exchange import Failure, FailureKind
+from opslayer.retry_after import retry_after
 
 LONGEST_WAIT = 300.0
 """Seconds of a Retry-After that are believed."""
@@ -30,12 +29,18 @@ def from_exception(error: Exception, name: str) -> Failure:
         return Failure(
             FailureKind.MALFORMED, f"upstream {name} answered with what is no completion"
         )
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, PermissionError
+    ):
+        said = f"upstream {name} is at an address that OPSLAYER_UPSTREAM_NETWORKS does not allow"
+        return Failure(FailureKind.OUTAGE, said)
     return Failure(FailureKind.OUTAGE, f"upstream {name} can't be reached ({type(error).__name__})")
 
 
 def from_status(status: int, headers: Mapping[str, str], body: bytes, name: str) -> Failure:
     """An answer whose status is not 200."""
     after = retry_after(headers.get("retry-after"))
+    after = None if after is None else min(LONGEST_WAIT, after)
     if status == 429:
         said = f"upstream {name} takes no more calls now"
         return Failure(FailureKind.RATE_LIMITED, said, status=429, retry_after=after)
@@ -60,20 +65,6 @@ def from_error(detail: Any, name: str) -> Failure:
     if _is_safety(detail):
         return Failure(FailureKind.REFUSED, _message(detail) or "refused", status=400)
     return Failure(FailureKind.OUTAGE, f"upstream {name} answered with an error")
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from either form of the header; None where there is none."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time()
-        except (ValueError, TypeError):
-            return None
-    return min(LONGEST_WAIT, max(0.0, seconds)) if seconds == seconds else None  # noqa: PLR0124
 
 
 def _error(body: bytes) -> Any:

@@ -11,6 +11,7 @@ from gateway.upstreams.budget import RetryBudget
 from gateway.upstreams.deployment import Deployment
 from gateway.upstreams.pool import Pool
 from opslayer.capability import Capability, Upstream
+from opslayer.reach import Reach
 
 HEADERS = 64 * 2**10
 """Bytes of a line of an answer's head, at most."""
@@ -20,6 +21,8 @@ HEADERS = 64 * 2**10
 class Upstreams:
     """Makes pools; a deployment that a changed file still declares keeps its breaker and load."""
 
+    reach: Reach
+    """Where they may be."""
     _session: aiohttp.ClientSession | None = None
     _deployments: dict[str, Deployment] = field(default_factory=dict)
     _budgets: dict[tuple[str, str], RetryBudget] = field(default_factory=dict)
@@ -36,7 +39,9 @@ class Upstreams:
     def session(self) -> aiohttp.ClientSession:
         """The session that all calls share; made at the first, in the running loop."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30)
+            connector = aiohttp.TCPConnector(
+                limit=0, ttl_dns_cache=30, socket_factory=self.reach.socket
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -33,6 +33,8 @@ MUST = {
     "string_too_short": "at least {min_length} character long",
 }
 PATTERNS = {
+    "^[A-Za-z_][A-Za-z0-9_]": "the name of an environment variable, as PAGER_SECRET; "
+    "what it holds never stands in a file",
     "^[a-z]": "lower-case letters, digits and single hyphens, starting with a letter",
     "^[^": "without control characters",
 }
@@ -179,6 +181,8 @@ def _shown(document: Document, place: Place) -> str:
     """A scalar as written, short, without a URL's password; empty for lists and mappings."""
     if not document.texts.get(place):
         return ""
+    if str(place[-1]).endswith("_env"):  # where a name belongs, somebody may have put the secret
+        return "what stands there"
     text = re.sub(r"//[^/@\s]*@", "//…@", document.texts[place])
     return f"'{clean(text)}'"
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opslayer.capability import Capability, Upstream
 from opslayer.errors import NotFound, StoreError
+from opslayer.settings import Settings
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 AT_ONCE = 4
 """Conversations under way: what calls need of the upstream's quota is not for flows."""
@@ -39,13 +40,8 @@ def converse(
     Raises NotFound for a pool that the file does not declare, and StoreError where not a single
     conversation was answered.
     """
-    import httpx
-
     upstream = _deployment(capability, pool)
-    times = upstream.timeouts
-    timeout = httpx.Timeout(times.first_byte.total_seconds(), connect=times.connect.total_seconds())
-    with httpx.Client(timeout=timeout) as client, ThreadPoolExecutor(AT_ONCE) as threads:
-        said = list(threads.map(lambda one: _ask(client, upstream, one), conversations))
+    said = asyncio.run(_ask_all(upstream, conversations))
     failed = [one.why for one in said if isinstance(one, Unanswered)]
     if conversations and len(failed) == len(said):
         raise StoreError(
@@ -62,25 +58,46 @@ def _deployment(capability: Capability, pool: str) -> Upstream:
     return max(found, key=lambda one: one.weight)
 
 
-def _ask(client: httpx.Client, upstream: Upstream, messages: Messages) -> str | Unanswered:
-    import httpx
-    import stamina
+async def _ask_all(upstream: Upstream, conversations: Sequence[Messages]) -> list[str | Unanswered]:
+    import aiohttp
 
-    headers = {}
+    # Read here and handed on by nobody: what flows pass to steps is seen by others.
+    reach, headers = Settings().upstream_reach, {}
     if upstream.api_key_env is not None:
         headers["authorization"] = f"Bearer {os.environ.get(upstream.api_key_env, '')}"
+    times = upstream.timeouts
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE, socket_factory=reach.socket),
+        timeout=aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=times.connect.total_seconds(),
+            sock_read=times.first_byte.total_seconds(),
+        ),
+        headers=headers,
+        trust_env=False,
+    ) as session:
+        return await asyncio.gather(*(_ask(session, upstream, one) for one in conversations))
+
+
+async def _ask(
+    session: aiohttp.ClientSession, upstream: Upstream, messages: Messages
+) -> str | Unanswered:
+    import aiohttp
+    import stamina
+
     body = {"model": upstream.model, "messages": list(messages)}
     url = f"{upstream.base_url}/chat/completions"
     try:
-        for attempt in stamina.retry_context(on=Busy, attempts=ATTEMPTS, wait_initial=0.2):
+        async for attempt in stamina.retry_context(on=Busy, attempts=ATTEMPTS, wait_initial=0.2):
             with attempt:
-                reply = client.post(url, json=body, headers=headers)
-                if reply.status_code in (429, 500, 502, 503, 504):
-                    raise Busy(f"status {reply.status_code}")
-        if not reply.is_success:
-            return Unanswered(f"status {reply.status_code}")
-        text = reply.json()["choices"][0]["message"]["content"]
-    except (Busy, httpx.HTTPError) as error:
+                async with session.post(url, json=body, allow_redirects=False) as reply:
+                    if reply.status in (429, 500, 502, 503, 504):
+                        raise Busy(f"status {reply.status}")
+                    if not 200 <= reply.status < 300:
+                        return Unanswered(f"status {reply.status}")
+                    said = await reply.json(content_type=None)
+        text = said["choices"][0]["message"]["content"]
+    except (Busy, aiohttp.ClientError, OSError) as error:
         return Unanswered(str(error) or type(error).__name__)
     except (ValueError, KeyError, IndexError, TypeError):
         return Unanswered("an answer in no form that is known")

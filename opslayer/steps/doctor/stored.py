@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from opslayer.capability import Capability
+from opslayer.capability import Capability, Webhook
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
 from opslayer.stores.ledger.batches import UNDER_WAY
 
@@ -14,6 +14,8 @@ DIRTY = 0.01
 """Share of rows in quarantine above which a person should look."""
 SECRET_LENGTH = 32
 """Characters: 128 bits as hexadecimal, which no one can search."""
+UNTOLD = timedelta(minutes=30)
+"""For which a webhook may hear nothing of what it is to be told."""
 DRIFT = timedelta(minutes=5)
 """By how much clocks of one installation may differ."""
 
@@ -164,12 +166,60 @@ def _newest(installation: Installation, capability: Capability) -> Iterator[tupl
         yield "the newest row", newest
 
 
+def _webhooks(installation: Installation) -> Iterator[Finding]:
+    for capability in _known(installation):
+        for hook in capability.webhooks:
+            wrong = _unsigned(installation, hook) or _untold(installation, capability, hook)
+            if wrong:
+                found = f"{capability.name}: webhook {hook.name} {wrong[0]}"
+                yield Finding("webhooks", Health.WARNING, found, wrong[1])
+
+
+def _unsigned(installation: Installation, hook: Webhook) -> tuple[str, str] | None:
+    from opslayer.errors import Refused
+    from opslayer.webhooks.signature import secrets_of
+
+    try:
+        secrets_of(hook.secret_env, installation.environment)
+    except Refused as error:
+        return f"has no secret to sign with: {error}", "set the variable where Opslayer is started"
+    return None
+
+
+def _untold(
+    installation: Installation, capability: Capability, hook: Webhook
+) -> tuple[str, str] | None:
+    """What has kept a webhook from hearing anything for long, and the way out."""
+    deliveries = installation.stores.ledger.deliveries
+    resend = "opslayer webhooks resend ID (opslayer webhooks list shows them)"
+    if deliveries.gone(capability.name, hook):
+        return "has asked for no more (410)", f"take it out of the file, or {resend}"
+    rows = deliveries.newest(capability.name, hook.name)
+    heard = max(
+        (row.tried for row in rows if row.tried and row.status == "delivered"), default=None
+    )
+    vain = [row for row in rows if row.status in ("waiting", "failed")]
+    vain = [row for row in vain if heard is None or (row.tried or row.created) > heard]
+    if not vain or min(row.created for row in vain) > installation.as_of - UNTOLD:
+        return None
+    since = f"{min(row.created for row in vain):%Y-%m-%d %H:%M} UTC"
+    if not any(row.tried for row in vain):
+        return f"waits since {since}, and nobody sends", "opslayer up, or opslayer webhooks send"
+    last = max((row for row in vain if row.tried), key=lambda row: row.tried or row.created)
+    why = last.reason or "whoever sent it was gone before the answer"
+    return (
+        f"has not taken what it is told since {since}: {why}",
+        f"mend the receiver, then {resend}",
+    )
+
+
 CHECKS = (
     Check("database", "the database answers, or is made at first use", _database),
     Check("alias", "MLflow's alias is what the ledger says", _alias, "database"),
     Check("batches", "no ingest was left half done and no file was refused", _batches, "database"),
     Check("secret", "OPSLAYER_SECRET is set, or no subject is known", _secret, "database"),
     Check("leases", "no retrain was left half done", _leases, "database"),
+    Check("webhooks", "every webhook hears what it is told", _webhooks, "database"),
     Check("quarantine", "few rows are in quarantine", _quarantine, "data-folder"),
     Check("clock", "nothing is dated in the future", _clock, "database"),
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
+from opslayer.stores.ledger.deliveries import Deliveries
 from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
@@ -61,3 +62,7 @@ class Ledger:
     @property
     def idempotency(self) -> Idempotency:
         return Idempotency(self.url)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.url)

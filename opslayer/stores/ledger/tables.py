@@ -236,3 +236,33 @@ positions = Table(
     Column("reader", String(64), primary_key=True),
     Column("positions", JSON, nullable=False),  # by writer, the number of the last entry read
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("capability", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("since", Integer, nullable=False),  # the newest verdict's sequence when first seen
+    Column("gone", String(16)),  # digest of the address that asked for no more
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    # One verdict on its way to one webhook, whoever sends it and however often.
+    Column("id", String(16), primary_key=True),
+    Column("capability", String(64), nullable=False),
+    Column("hook", String(64), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("status", String(16), nullable=False),  # waiting, delivered, failed, stopped
+    Column("attempts", Integer, nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("due", String(32), nullable=False),  # of the next attempt
+    Column("tried", String(32)),  # when the last one began
+    Column("code", Integer),  # HTTP status of the last answer
+    Column("reason", Text),  # why the last attempt was in vain
+    UniqueConstraint("capability", "hook", "verdict"),
+    Index("deliveries_due", "capability", "hook", "status", "due"),
+    Index("deliveries_by_time", "created"),
+)
