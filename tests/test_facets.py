@@ -28,7 +28,9 @@ def found(stores: Stores) -> set[tuple[str, str, str]]:
     return {(row["row_id"], row["by"], row["value"]) for row in rows}
 
 
-def test_language_failures_and_guard_hits_are_tagged_and_nothing_else(stores: Stores) -> None:
+def test_language_sentiment_failures_and_guard_hits_are_tagged_and_nothing_else(
+    stores: Stores,
+) -> None:
     late = Attempt(variant="a", outcome="timeout")
     calls = [
         call("de", "Ich habe gestern meine Karte im Zug verloren"),
@@ -38,10 +40,11 @@ def test_language_failures_and_guard_hits_are_tagged_and_nothing_else(stores: St
         call("masked", guards=("pii:input:masked:email=2", "pii:input:masked:phone=1")),
     ]
     stores.events.append(calls, "test")
-    assert tag_calls(capability(), stores, NOW) == 5
+    assert tag_calls(capability(), stores, NOW) == 6
     assert found(stores) == {
         ("de", "language@1", "de"),
         ("en", "language@1", "en"),
+        ("en", "sentiment@1", "neutral"),
         ("failed", "failure@1", "timeout"),
         ("failed", "failure@1", "failed"),
         ("masked", "guard@1", "pii:input:masked"),
@@ -63,7 +66,9 @@ def test_each_run_reads_what_is_new_and_no_more_than_its_bound(
 def test_a_run_that_died_before_it_noted_its_place_doubles_nothing(stores: Stores) -> None:
     stores.events.append([call("c", status=Status.FAILED)], "test")
     read = stores.events.read("made", {}).events
-    facets._append(capability(), stores, list(facets._facets(capability(), read, NOW)))
+    facets._append(
+        capability(), stores, list(facets._facets(capability(), read, NOW, facets.TAGGERS))
+    )
     assert tag_calls(capability(), stores, NOW) == 0
     assert len(found(stores)) == 1
 

@@ -9,6 +9,7 @@ from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
+from opslayer.stores.ledger.learnt import LearntTopics
 from opslayer.stores.ledger.positions import Positions
 from opslayer.stores.ledger.releases import Releases
 from opslayer.stores.ledger.snapshots import Snapshots
@@ -61,3 +62,7 @@ class Ledger:
     @property
     def idempotency(self) -> Idempotency:
         return Idempotency(self.url)
+
+    @property
+    def topics(self) -> LearntTopics:
+        return LearntTopics(self.url)

@@ -227,3 +227,12 @@ positions = Table(
     Column("reader", String(64), primary_key=True),
     Column("positions", JSON, nullable=False),  # by writer, the number of the last entry read
 )
+
+topics = Table(
+    "topics",
+    metadata,
+    # (capability, number): two that learn at once want the same number, and one gets it.
+    Column("capability", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("record", JSON, nullable=False),
+)
