@@ -78,7 +78,8 @@ def _facets(
                     "by": by,
                     "confidence": confidence,
                     "event_time": call.event_time,
-                    "known_time": now,
+                    # A past `now` replays what is known by then; nothing is known before it was.
+                    "known_time": max(now, call.event_time),
                 }
 
 
