@@ -10,6 +10,7 @@ from lake_content import START, capability
 
 from opslayer.records import Attempt, Interaction, Status
 from opslayer.steps import facets
+from opslayer.steps.erase import Order, erase
 from opslayer.steps.facets import tag_calls
 from opslayer.stores import Stores
 
@@ -71,6 +72,17 @@ def test_a_run_that_died_before_it_noted_its_place_doubles_nothing(stores: Store
     )
     assert tag_calls(capability(), stores, NOW) == 0
     assert len(found(stores)) == 1
+
+
+def test_a_call_that_is_erased_while_it_is_tagged_leaves_no_facet(stores: Stores) -> None:
+    calls = [call("hers", status=Status.FAILED, subject="ann"), call("his", status=Status.FAILED)]
+    stores.events.append(calls, "test")
+    read = stores.events.read("made", {}).events
+    erase("ann", lambda _: capability(), stores, Order("bob", "she asked", NOW))
+    facets._append(
+        capability(), stores, list(facets._facets(capability(), read, NOW, facets.TAGGERS))
+    )
+    assert {row for row, _, _ in found(stores)} == {"his"}
 
 
 def test_a_new_version_of_a_tagger_speaks_anew_and_the_old_ones_tags_stay(

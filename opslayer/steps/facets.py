@@ -19,7 +19,7 @@ from opslayer.records import Interaction, Status, TagSource, Topics, digest_of
 from opslayer.steps.topics import asked_text, calls_of, learned
 from opslayer.stores import Stores
 from opslayer.stores.events import Event
-from opslayer.stores.lake import schema
+from opslayer.stores.lake import listed, schema
 from opslayer.taggers.language import language
 from opslayer.taggers.sentiment import sentiment
 from opslayer.taggers.topics import Teller
@@ -84,7 +84,9 @@ def _facets(
 
 
 def _append(capability: Capability, stores: Stores, found: Sequence[dict[str, Any]]) -> int:
-    """Append what is not there yet: a run may have died after its append."""
+    """Append what is not there yet: a run may have died after its append. Of calls that were erased
+    since they were read, nothing stays: an erasure names them before it removes anything, so that
+    either it or we see the other's."""
     if not found:
         return 0
     stated = ", ".join(f"'{one['id']}'" for one in found)  # hex digits
@@ -93,6 +95,8 @@ def _append(capability: Capability, stores: Stores, found: Sequence[dict[str, An
     fresh = {one["id"]: one for one in found if one["id"] not in there}
     table = pa.Table.from_pylist(list(fresh.values()), schema(capability, "facets"))
     stores.lake.append(capability, "facets", table)
+    if gone := stores.ledger.erasures.among(sorted({one["row_id"] for one in found})):
+        stores.lake.remove(capability, "facets", [f"row_id IN ({listed(sorted(gone))})"])
     return len(fresh)
 
 
