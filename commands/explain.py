@@ -84,8 +84,17 @@ def _forward(here: Context, interaction: str, closer: Closer, as_json: bool) -> 
         show(seen["training_rows"], False, "The first of its rows")
     attempts = found["attempts"]
     show(attempts, False, "Who was asked", empty="nobody had to be")
+    _show_facets(found["facets"])
     columns = ("kind", "value", "by", "known_time")
     show(found["feedback"], False, "What was said about it", columns, empty="nothing yet")
+
+
+def _show_facets(facets: list[dict[str, Any]] | None) -> None:
+    if facets is None:
+        say("What it was like: the lake can't be read now")
+        return
+    columns = ("name", "value", "confidence", "by")
+    show(facets, False, "What it was like", columns, empty="nothing is tagged yet")
 
 
 def _closer(here: Context, found: dict[str, Any], closer: Closer) -> dict[str, Any]:

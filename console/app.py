@@ -40,6 +40,8 @@ log = logging.getLogger("opslayer.console")
 
 FORM = 64 * 1024
 """Bytes of a form, at most."""
+FIELDS = 1_000
+"""Fields of a form, at most: a what-if form has one for each input column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ PAGES = (
     Page("GET", f"{ROOT}/numbers", Role.REVIEW,
          lambda one: one.page(f"Truth and answers of {one.name}",
                               numbers.parts(one.desk, one.name, one.now))),
+    Page("POST", f"{ROOT}/numbers", Role.REVIEW,
+         lambda one: one.page(f"Truth and answers of {one.name}",
+                              numbers.parts(one.desk, one.name, one.now, one.form))),
     Page("GET", f"{ROOT}/reports", Role.REVIEW,
          lambda one: one.page(f"Reports of {one.name}", reports.parts(one.desk, one.name))),
     Page("GET", "/reports/{name}/{file:path}", Role.REVIEW,
@@ -182,9 +187,11 @@ async def _form(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > FORM:
             raise Denied(413, f"a form has {FORM // 1024} KiB at most")
-    return dict(
-        parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
-    )
+    try:
+        said = parse_qsl(body.decode("utf-8", "replace"), True, max_num_fields=FIELDS)
+    except ValueError:
+        raise Denied(413, f"a form has {FIELDS} fields at most") from None
+    return dict(said)
 
 
 def _entering(desk: Desk) -> Endpoint:

@@ -457,6 +457,30 @@ class Erasure(Record):
     """Of them, those whose files were removed after others had taken their place."""
 
 
+class Topics(Record):
+    """What a capability's callers write about, learnt from its log. Its tags are by
+    `topic@number`."""
+
+    capability: str
+    number: Annotated[int, Field(ge=1)]
+    at: Time
+    calls: int
+    """Logged when it was learnt: twice as many, and topics are learnt anew."""
+    topics: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """By name, the weights of its words."""
+    rarity: dict[str, float] = Field(default_factory=dict)
+    """By word, its inverse document frequency."""
+    people: dict[str, int] = Field(default_factory=dict)
+    """By word, how many different people had used it, without those erased since."""
+    forgotten: bool = False
+    """Whether its words are gone, since an erasure left too few people who had used one."""
+
+    @property
+    def by(self) -> str:
+        """What its tags are by."""
+        return f"topic@{self.number}"
+
+
 class VerdictKind(StrEnum):
     """What was judged."""
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pyarrow as pa
 import pytest
 from lake_content import START, add_rows, row
 from looking import looking
@@ -22,8 +24,10 @@ from commands.run import FLOWS
 from opslayer.capability import Capability
 from opslayer.records import Interaction, Key, Role, Verdict, VerdictKind
 from opslayer.settings import Settings
+from opslayer.steps.facets import tag_calls
 from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
+from opslayer.stores.lake import schema
 from opslayer.stores.ledger.keys import Terms
 
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
@@ -61,12 +65,12 @@ class Shop:
         )  # fmt: skip
         self.stores.ledger.verdicts.record(verdict)
 
-    def answered(self, id: str, status: str = "answered") -> None:
+    def answered(self, id: str, status: str = "answered", note: str = HOSTILE) -> None:
         """A logged call."""
         said = Interaction.model_validate(
             {
                 "id": id, "capability": "shop", "event_time": datetime.now(UTC), "release": 2,
-                "input": {"size": 1.0, "note": HOSTILE}, "output": {"value": HOSTILE},
+                "input": {"size": 1.0, "note": note}, "output": {"value": HOSTILE},
                 "variant": "model-2", "status": status, "latency_ms": 4.0, "cost": 0.5,
             }
         )  # fmt: skip
@@ -122,6 +126,39 @@ def test_every_page_is_shown_and_holds_text_of_users_as_text(shown: tuple[Shop, 
         assert "script-src 'self'" in reply.headers["content-security-policy"]
     assert HOSTILE in Page(get(f"{url}/capabilities/shop/releases").text).words
     assert HOSTILE in Page(get(f"{url}/interactions/one").text).words
+
+
+def test_facets_are_shown_of_one_answer_and_counted_of_all_lately(shown: tuple[Shop, str]) -> None:
+    made, url = shown
+    place = f"{url}/capabilities/shop"
+    made.answered("tagged", "failed", note="I am so happy with this wonderful service, thank you!")
+    assert "Nothing is tagged" in Page(get(f"{url}/interactions/tagged").text).words
+    tag_calls(made.spec, made.stores, datetime.now(UTC))
+    one = Page(get(f"{url}/interactions/tagged").text).words
+    assert "sentimentpositive65%sentiment@1" in one
+    assert "languageen" in one
+    assert "failurefailed100%failure@1" in one
+    every = Page(get(place).text).words
+    assert "Sentiment" in every
+    assert re.search(r"positive1\d+\.\d%", every)
+    hostile = [
+        facet("tagged", "topic", HOSTILE, number) for number in (1, 2)
+    ]  # fmt: skip
+    made.stores.lake.append(
+        made.spec, "facets", pa.Table.from_pylist(hostile, schema(made.spec, "facets"))
+    )
+    reply = get(place).text
+    assert HOSTILE in Page(reply).words
+    assert "<img src=x" not in reply + get(f"{url}/interactions/tagged").text
+    assert "topic@1" not in get(f"{url}/interactions/tagged").text, "only the newest version"
+
+
+def facet(row_id: str, name: str, value: str, number: int) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "id": f"{name}{number}", "row_id": row_id, "name": name, "value": value, "source": "model",
+        "by": f"{name}@{number}", "confidence": 0.7, "event_time": now, "known_time": now,
+    }  # fmt: skip
 
 
 def test_a_page_names_its_language_its_one_heading_and_every_field(

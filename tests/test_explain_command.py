@@ -11,8 +11,9 @@ from taught import give_database
 
 from commands import execute
 from opslayer.configuration import load_capability
-from opslayer.records import Attempt, Feedback, FeedbackKind, Interaction, Rule
+from opslayer.records import Attempt, Feedback, FeedbackKind, Interaction, Rule, Status
 from opslayer.settings import Settings
+from opslayer.steps.facets import tag_calls
 from opslayer.steps.introduce import introduce, pool_variant
 from opslayer.steps.promote import Promotion
 from opslayer.steps.releasing import favour
@@ -79,6 +80,7 @@ def test_a_machine_hears_the_release_the_rule_the_prompt_and_the_feedback(
     assert why["assigned"] == "a rule for tenant acme picks big-plain-1"
     assert why["prompt"] == {"name": "plain", "version": 1}
     assert [said["value"] for said in told["feedback"]] == ["up"]
+    assert told["facets"] == []
 
 
 def test_a_person_reads_the_same(answered: Interaction, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +88,21 @@ def test_a_person_reads_the_same(answered: Interaction, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     for word in (answered.id, "they pay for it", "a rule for tenant acme picks", "thumb", "Hi"):
         assert word in told
+    assert "nothing is tagged yet" in told
+
+
+def test_what_the_call_was_like_is_told_once_it_is_tagged(
+    answered: Interaction, stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = load_capability("desk", Settings().configs)
+    failed = answered.model_copy(update={"id": "cd" * 16, "status": Status.FAILED})
+    stores.events.append([failed], "test")
+    assert tag_calls(spec, stores, NOW) == 1
+    assert execute(["explain", failed.id, "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["facets"]
+    assert (told["name"], told["value"], told["by"]) == ("failure", "failed", "failure@1")
+    assert execute(["explain", failed.id]) == 0
+    assert "failure@1" in capsys.readouterr().out
 
 
 def test_an_id_that_nothing_has_is_refused_with_where_ids_come_from(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ from lake_content import START, add_rows, row
 from looking import looking
 from playwright.sync_api import Browser, Page
 from test_console import HOSTILE, PAGES, Shop
+
+from opslayer.steps.facets import tag_calls
 
 SERIOUS = ("serious", "critical")
 PHONE = {"width": 360, "height": 740}
@@ -25,6 +27,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, st
         for week in range(6):
             made.judged(week)
         made.answered("one")
+        tag_calls(made.spec, made.stores, datetime.now(UTC))
         add_rows(
             made.stores,
             made.spec,
@@ -117,6 +120,43 @@ def test_a_whole_review_session_needs_nothing_but_keys(page: Page) -> None:
     assert len(set(seen)) == 4
     page.goto("/capabilities/shop/reviews")
     assert "Skipped\n1" in page.locator("main").inner_text()
+
+
+def test_a_what_if_is_asked_on_a_phone_by_keyboard_and_without_scripts(
+    shop: tuple[Browser, str],
+) -> None:
+    browser, url = shop
+    context = browser.new_context(base_url=url, viewport=PHONE, java_script_enabled=False)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto("/capabilities/shop/numbers")
+    page.get_by_label("size").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("2.5")
+    page.keyboard.press("Enter")
+    page.get_by_role("status").wait_for()
+    assert "answer: yes, says model version" in page.get_by_role("status").inner_text()
+    assert page.get_by_label("size").input_value() == "2.5"
+    page.get_by_label("city").fill("x" * 10_001)
+    page.get_by_label("note").fill(HOSTILE)
+    page.get_by_role("button", name="Ask").press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert "The contract refuses city" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("note").input_value() == HOSTILE
+    described = page.get_by_label("city").get_attribute("aria-describedby") or ""
+    told = page.locator(f"#{described.split()[-1]}")
+    assert told.inner_text() == "has 10001 characters; 10000 are allowed"
+    context.close()
+
+
+def test_a_refused_what_if_passes_an_accessibility_scan_and_fits_a_phone(page: Page) -> None:
+    page.goto("/capabilities/shop/numbers")
+    page.get_by_label("city").fill("x" * 10_001)
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("alert").wait_for()
+    faults = Axe().run(page).response["violations"]
+    assert [one["id"] for one in faults if one["impact"] in SERIOUS] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_every_page_asks_for_nothing_from_afar(page: Page, shop: tuple[Browser, str]) -> None:

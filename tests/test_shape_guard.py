@@ -56,6 +56,7 @@ def test_numbers_that_mean_the_same_are_taken() -> None:
     [
         ({"size": 11}, "size: write a number from 0 to 10, not 11"),
         ({"size": float("nan")}, "size: write a finite number"),
+        ({"size": 10**400}, "size: write a finite number"),
         ({"size": "1"}, "size: write a number, not '1'"),
         ({"size": True}, "size: write a number, not True"),
         ({"size": None}, "size: is missing"),

@@ -7,7 +7,7 @@ from typing import Any
 from console.desk import Desk
 from console.shell import form, words
 from opslayer.errors import NotFound
-from opslayer.reports.page import Markup, facts, heading, paragraph, text
+from opslayer.reports.page import Markup, facts, heading, paragraph, table, text
 from opslayer.steps.explain import explain
 
 NESTED = 6
@@ -28,18 +28,31 @@ def parts(desk: Desk, id: str) -> list[str]:
     found = explain(desk.stores, id)
     if found is None:
         raise NotFound(f"there is no interaction {id[:64]!r}: it may have been erased, or be older")
-    said = {name: found.pop(name) for name in ("input", "output", "why", "feedback")}
+    said = {name: found.pop(name) for name in ("input", "output", "why", "facets", "feedback")}
     return [
         facts((name.replace("_", " "), shown(value)) for name, value in found.items()),
         heading("What was asked"),
         shown(said["input"]),
         heading("What was answered"),
         shown(said["output"]),
+        heading("What it was like"),
+        _like(said["facets"]),
         heading("Why"),
         shown(said["why"]),
         heading("What was said about it"),
         shown(said["feedback"]) if said["feedback"] else paragraph("Nothing yet.", "soft"),
     ]
+
+
+def _like(facets: list[dict[str, Any]] | None) -> Markup:
+    """What the taggers said of it."""
+    if facets is None:
+        return paragraph("The lake can't be read now.", "soft")
+    if not facets:
+        return paragraph("Nothing is tagged: each ingest tags what the log has gained.", "soft")
+    heads = ("Facet", "Value", "#How sure", "By")
+    rows = [(one["name"], one["value"], f"{one['confidence']:.0%}", one["by"]) for one in facets]
+    return table("What it was like", heads, rows)
 
 
 def shown(value: Any, depth: int = 0) -> Markup:

@@ -1,7 +1,9 @@
-"""The predictive dashboard: what was answered beside what turned out to be true."""
+"""The predictive dashboard: what was answered beside what turned out to be true, and what would be
+answered to other inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ import pandas as pd
 
 from console import chart
 from console.desk import Desk
+from console.pages import what_if
 from console.parts import moment, places
 from opslayer.capability import Capability, Kind
 from opslayer.reports.page import heading, paragraph, table
@@ -23,18 +26,23 @@ DRAWN = 500
 LISTED = 24
 
 
-def parts(desk: Desk, name: str, now: datetime) -> list[str]:
-    """The page's parts; NotFound for no such capability."""
+def parts(desk: Desk, name: str, now: datetime, form: Mapping[str, str] | None = None) -> list[str]:
+    """The page's parts, with what a what-if form asks; NotFound for no such capability."""
     capability, there = desk.capability(name), places(name)
     if capability.task not in (Kind.REGRESSION, Kind.CLASSIFICATION) or not capability.inputs:
         return [there, paragraph(f"{name} predicts no value, so that none can be drawn.", "empty")]
+    # A chat or an image answers with more than a value.
+    plain = capability.kind is capability.task
+    asked = what_if.answered(desk, capability, form) if plain and form is not None else []
     until = _newest(desk, capability, now)
     if until is None:
         way = f"There is no row yet: run `opslayer run ingest_data {name}`, or call the API."
-        return [there, paragraph(way, "empty")]
+        return [there, paragraph(way, "empty"), *asked]
     rows = observe(capability, desk.stores, Span(until - DAYS, until + timedelta(seconds=1)), now)
     said = _said(desk, capability, rows)
-    return [there, *_drawn(capability, rows, said)]
+    if plain and len(rows) and not asked:
+        asked = what_if.parts(capability, rows.features.iloc[-1].to_dict())
+    return [there, *_drawn(capability, rows, said), *asked]
 
 
 def _newest(desk: Desk, capability: Capability, now: datetime) -> datetime | None:

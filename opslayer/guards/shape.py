@@ -21,11 +21,13 @@ Check = Callable[[Any], Any]
 
 
 class ShapeError(ValueError):
-    """A row or an answer that breaks the contract; `problems` has one sentence for each fault."""
+    """A row or an answer that breaks the contract; `problems` has one sentence for each fault, and
+    `wrong` those of input columns by their names."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], wrong: Mapping[str, str] | None = None) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+        self.wrong = dict(wrong or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,13 @@ class Shape:
         Raises ShapeError with everything that is wrong with it.
         """
         found: dict[str, Any] = {}
-        problems = []
+        wrong: dict[str, str] = {}
         for name, check in self.checks.items():
             try:
                 found[name] = check(row.get(name))
             except ValueError as error:
-                problems.append(f"{name}: {error}")
+                wrong[name] = str(error)
+        problems = [f"{name}: {sentence}" for name, sentence in wrong.items()]
         if len(row) > len(found):
             problems += [
                 f"{_shown(name)}: no input{nearest(str(name)[:64], self.checks)}; inputs are "
@@ -60,7 +63,7 @@ class Shape:
                 if name not in self.checks
             ]
         if problems:
-            raise ShapeError(problems)
+            raise ShapeError(problems, wrong)
         return found
 
     def check_answer(self, output: Mapping[str, Any]) -> None:
@@ -84,9 +87,16 @@ def _number(column: Input, value: Any) -> Any:
         return _absent(column)
     if type(value) is not float and type(value) is not int:
         raise ValueError(f"write a number, not {_shown(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"write a finite number, not {value}")
+    if not _finite(value):
+        raise ValueError(f"write a finite number, not {_shown(value)}")
     return _within(column, value)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what a float can be
+        return False
 
 
 def _integer(column: Input, value: Any) -> Any:

@@ -17,6 +17,7 @@ from opslayer.records import Erasure, digest_of
 from opslayer.sources.interactions import NAME
 from opslayer.steps.intake import Intake
 from opslayer.steps.snapshot import content_digest, held
+from opslayer.steps.topics import forget
 from opslayer.stores import Stores
 from opslayer.stores.events import Event, fields_of
 from opslayer.stores.journal import blank, drain
@@ -99,6 +100,7 @@ class _Work:
         yield from self._from_lake()
         yield "idempotency keys", stores.ledger.erasures.forget_claims(ids)
         yield "reviews", stores.reviews.forget(ids)
+        yield "topics", sum(forget(one, stores, self.gone) for one in self.declared)
         yield "events", len(self.gone)
         stores.events.remove(self.gone)
         # Once more: an ingest that read the log before may have written meanwhile.

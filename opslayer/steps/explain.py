@@ -6,6 +6,7 @@ from typing import Any
 
 from opslayer.judgement.assignment import Who, assign
 from opslayer.records import Interaction, Release, Variant
+from opslayer.steps.told import facets_of
 from opslayer.steps.trace import answerer, lineage
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain
@@ -15,7 +16,8 @@ ID = 64
 
 
 def explain(stores: Stores, id: str, tenant: str | None = None) -> dict[str, Any] | None:
-    """Everything that is kept of an interaction, with why it came to be and what was said of it.
+    """Everything that is kept of an interaction, with why it came to be, what it was like and what
+    was said of it.
 
     None where there is none, or where it is not this tenant's. Raises StoreError where the log or
     the ledger is away.
@@ -29,6 +31,7 @@ def explain(stores: Stores, id: str, tenant: str | None = None) -> dict[str, Any
         **one.model_dump(mode="json"),
         "why": _why(stores, one),
         "lineage": lineage(stores, one),
+        "facets": facets_of(stores, one),
         "feedback": [said.model_dump(mode="json") for said in stores.events.feedback_about(one)],
     }
 

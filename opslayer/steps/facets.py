@@ -1,64 +1,72 @@
-"""What a call was like apart from its target, tagged by itself: language, failure, guards.
+"""What a call was like apart from its target, tagged by itself: failure, guards, language,
+sentiment, topic.
 
 Each tagger has a version, which stands in what its tags are `by`: `language@1`. A new version
-reads the log from its start, and what the old one said stays. Facets are no labels: no training
-sees them.
+reads the log from its start, and what the old one said stays. Topics are learnt from the log, and
+have a new version each time. Facets are no labels: no training sees them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from math import exp
 from typing import Any
 
 import pyarrow as pa
 
-from opslayer.capability import Capability, ColumnType
-from opslayer.records import Interaction, Status, TagSource, digest_of
+from opslayer.capability import Capability
+from opslayer.records import Interaction, Status, TagSource, Topics, digest_of
+from opslayer.steps.topics import asked_text, calls_of, learned
 from opslayer.stores import Stores
 from opslayer.stores.events import Event
-from opslayer.stores.lake import schema
+from opslayer.stores.lake import listed, schema
+from opslayer.taggers.language import language
+from opslayer.taggers.sentiment import sentiment
+from opslayer.taggers.topics import Teller
 
 PAGE = 2_000
 """Entries of the log that are read, and written, at once."""
 MOST = 50_000
 """Entries that one run reads at most; the next one goes on from there."""
-SHORTEST = 12
-"""Characters below which a text tells no language."""
-LONGEST = 2_000
-"""Characters of a text that are looked at."""
-SURE = 0.5
-"""Probability from which on a language is told."""
-
 Found = Iterator[tuple[str, float]]
 """Values, and how surely."""
+Tagger = Callable[[Capability, Interaction], Found]
+Taggers = Mapping[str, tuple[TagSource, Tagger]]
+"""By name and version."""
 
 
 def tag_calls(capability: Capability, stores: Stores, now: datetime) -> int:
-    """Tag the calls that the log has gained since the last run, at most `MOST` entries of it;
-    returns how many facets are new. A run that was killed is done again, and doubles nothing.
+    """Tag the calls that the log has gained since the last run, at most `MOST` entries of it, and
+    as many by topics, which are learnt anew where they are due; returns how many facets are new. A
+    run that was killed is done again, and doubles nothing.
 
     Raises StoreError where the log is away.
     """
-    reader = "+".join(TAGGERS)
+    made = _tag(capability, stores, now, TAGGERS)
+    topics = learned(capability, stores, now)
+    if topics is not None and topics.topics:
+        made += _tag(capability, stores, now, {topics.by: (TagSource.MODEL, _topic(topics))})
+    return made
+
+
+def _tag(capability: Capability, stores: Stores, now: datetime, taggers: Taggers) -> int:
+    reader = "+".join(taggers)
     place, made, read = stores.ledger.positions.get(capability.name, reader), 0, 0
     while read < MOST:
         batch = stores.events.read(capability.name, place, PAGE)
         if not batch.events:
             break
-        made += _append(capability, stores, list(_facets(capability, batch.events, now)))
+        made += _append(capability, stores, list(_facets(capability, batch.events, now, taggers)))
         place, read = batch.positions, read + len(batch.events)
         stores.ledger.positions.put(capability.name, reader, place)
     return made
 
 
 def _facets(
-    capability: Capability, entries: Sequence[Event], now: datetime
+    capability: Capability, entries: Iterable[Event], now: datetime, taggers: Taggers
 ) -> Iterator[dict[str, Any]]:
-    for call in _calls(entries):
-        for by, (source, tagger) in TAGGERS.items():
+    for call in calls_of(entries):
+        for by, (source, tagger) in taggers.items():
             name = by.partition("@")[0]
             for value, confidence in tagger(capability, call):
                 yield {
@@ -70,18 +78,15 @@ def _facets(
                     "by": by,
                     "confidence": confidence,
                     "event_time": call.event_time,
-                    "known_time": now,
+                    # A past `now` replays what is known by then; nothing is known before it was.
+                    "known_time": max(now, call.event_time),
                 }
 
 
-def _calls(entries: Iterable[Event]) -> Iterator[Interaction]:
-    for entry in entries:
-        if entry.kind == "interaction" and isinstance(record := entry.known(), Interaction):
-            yield record
-
-
 def _append(capability: Capability, stores: Stores, found: Sequence[dict[str, Any]]) -> int:
-    """Append what is not there yet: a run may have died after its append."""
+    """Append what is not there yet: a run may have died after its append. Of calls that were erased
+    since they were read, nothing stays: an erasure names them before it removes anything, so that
+    either it or we see the other's."""
     if not found:
         return 0
     stated = ", ".join(f"'{one['id']}'" for one in found)  # hex digits
@@ -90,6 +95,8 @@ def _append(capability: Capability, stores: Stores, found: Sequence[dict[str, An
     fresh = {one["id"]: one for one in found if one["id"] not in there}
     table = pa.Table.from_pylist(list(fresh.values()), schema(capability, "facets"))
     stores.lake.append(capability, "facets", table)
+    if gone := stores.ledger.erasures.among(sorted({one["row_id"] for one in found})):
+        stores.lake.remove(capability, "facets", [f"row_id IN ({listed(sorted(gone))})"])
     return len(fresh)
 
 
@@ -111,40 +118,33 @@ def _guard(_: Capability, call: Interaction) -> Found:
 
 def _language(capability: Capability, call: Interaction) -> Found:
     """The ISO 639 code of what the caller wrote, where there is enough of it and it is clear."""
-    text = _text(capability, call)[:LONGEST]
-    if len(text) < SHORTEST:
-        return
-    scores = _identifier()(text)
-    best, top = scores[0]
-    # Scores are log-probabilities up to a constant.
-    chance = 1 / sum(exp(max(-700.0, float(score) - float(top))) for _, score in scores)
-    if chance >= SURE and best != "zxx":  # no linguistic content
-        yield best, min(chance, 0.999)
+    return _one(language(asked_text(capability, call)))
 
 
-@cache
-def _identifier() -> Callable[[str], Sequence[tuple[str, float]]]:
-    from py3langid import rank
-
-    ranked: Callable[[str], Sequence[tuple[str, float]]] = rank
-    return ranked
+def _sentiment(capability: Capability, call: Interaction) -> Found:
+    """How what the caller wrote sounds, where it is English and clear."""
+    return _one(sentiment(asked_text(capability, call)))
 
 
-def _text(capability: Capability, call: Interaction) -> str:
-    """What the caller wrote last: of a chat, the newest message of the user; else the texts."""
-    messages = call.input.get("messages")
-    if isinstance(messages, list):
-        said = [one.get("content") for one in messages if one.get("role") == "user"]
-        return said[-1] if said and isinstance(said[-1], str) else ""
-    names = [*capability.columns_of(ColumnType.TEXT), "prompt"]
-    texts = [call.input.get(name) for name in names]
-    return " ".join(text for text in texts if isinstance(text, str))
+def _one(told: tuple[str, float] | None) -> Found:
+    if told is not None:
+        yield told
 
 
-Tagger = Callable[[Capability, Interaction], Found]
-TAGGERS: dict[str, tuple[TagSource, Tagger]] = {
+def _topic(topics: Topics) -> Tagger:
+    teller = Teller.of(topics.topics, topics.rarity)
+
+    def topic(capability: Capability, call: Interaction) -> Found:
+        """What most of the caller's text is about."""
+        return _one(teller.tell(asked_text(capability, call)))
+
+    return topic
+
+
+TAGGERS: Taggers = {
     "failure@1": (TagSource.RULE, _failure),
     "guard@1": (TagSource.RULE, _guard),
     "language@1": (TagSource.MODEL, _language),
+    "sentiment@1": (TagSource.MODEL, _sentiment),
 }
-"""By name and version. Raise a version whenever a tagger would say something else."""
+"""Raise a version whenever a tagger would say something else."""

@@ -2,7 +2,7 @@
 
 `rows` what was asked or observed · `answers` what was served for a row · `tags` statements about
 a row's target · `quarantine` what was not taken, and why · `snapshots` rows and labels of every
-training set · `facets` what a call was like apart from its target: language, failure, guards. Rows
+training set · `facets` what a call was like apart from its target: language, failure, topic. Rows
 are only ever appended, so a row id and a snapshot's record rebuild it.
 """
 

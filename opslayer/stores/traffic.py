@@ -50,6 +50,14 @@ class Traffic:
         with reading(self.url) as connection:
             return [_calls(*row.tuple()) for row in connection.execute(query)]
 
+    def calls(self, capability: str, since: datetime) -> int:
+        """How many calls there were from the hour of a moment on."""
+        query = select(func.sum(traffic.c.calls)).where(
+            traffic.c.capability == capability, traffic.c.hour >= hour_of(since)
+        )
+        with reading(self.url) as connection:
+            return int(connection.scalar(query) or 0)
+
 
 def count(connection: Connection, records: Iterable[Mapping[str, Any]]) -> None:
     """Count interactions that are logged in the same transaction, as their JSON says them."""

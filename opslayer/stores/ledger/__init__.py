@@ -10,6 +10,7 @@ from opslayer.stores.ledger.deliveries import Deliveries
 from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
+from opslayer.stores.ledger.learnt import LearntTopics
 from opslayer.stores.ledger.positions import Positions
 from opslayer.stores.ledger.releases import Releases
 from opslayer.stores.ledger.snapshots import Snapshots
@@ -66,3 +67,7 @@ class Ledger:
     @property
     def deliveries(self) -> Deliveries:
         return Deliveries(self.url)
+
+    @property
+    def topics(self) -> LearntTopics:
+        return LearntTopics(self.url)

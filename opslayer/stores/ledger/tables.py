@@ -266,3 +266,12 @@ deliveries = Table(
     Index("deliveries_due", "capability", "hook", "status", "due"),
     Index("deliveries_by_time", "created"),
 )
+
+topics = Table(
+    "topics",
+    metadata,
+    # (capability, number): two that learn at once want the same number, and one gets it.
+    Column("capability", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("record", JSON, nullable=False),
+)
