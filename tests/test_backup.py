@@ -18,6 +18,7 @@ from at_rest import hits
 from taught import give_database, order, shop
 from test_erase import ANN, BOB, CALLS, SECRET, asked, declare
 
+from benchmarks.kills import dies_at_file
 from commands import execute
 from opslayer.records import Interaction
 from opslayer.settings import Settings
@@ -26,6 +27,8 @@ from opslayer.steps.ingest import ingest
 from opslayer.steps.promote import Promotion, Rollback, promote, rollback
 from opslayer.steps.train import train
 from opslayer.stores import Stores
+from opslayer.stores.archive import opened
+from opslayer.stores.events import Event
 from opslayer.stores.journal import Entry
 from opslayer.stores.ledger.migrate import HEAD
 
@@ -373,6 +376,63 @@ def test_an_earlier_schema_is_backed_up_as_it_is_and_restored_as_this_one(here: 
     assert restore(file, "--into", str(here / "new")) == 0
     stores = Stores.at(Settings(home=here / "new"))
     assert stores.events.answered_by("shop", ["model-1"], 1)[0] == 300
+
+
+def logged(home: Path) -> tuple[Event, ...]:
+    return Stores.at(Settings(home=home)).events.read("shop", {}, 10_000).events
+
+
+def make(home: str, file: str) -> None:
+    """Back up, in a process that may die of it."""
+    os.environ["OPSLAYER_HOME"] = home
+    assert execute(["backup", "--output", file, "--json"]) == 0
+
+
+def bring_back(home: str, configs: str, file: str) -> None:
+    """Replace a home by its backup, in a process that may die of it."""
+    os.environ.update(OPSLAYER_HOME=home, OPSLAYER_CONFIGS=configs)
+    assert restore(Path(file), "--replace", "--reason", "it was lost", "--json") == 0
+
+
+def test_a_backup_killed_at_any_of_these_moments_leaves_none_or_a_whole_one(here: Path) -> None:
+    folder, deaths, died = here / "out", 0, True
+    for point in (1, 2, 3, 5, 7, 9, 11, 99):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        died = dies_at_file(point, make, str(here / "lived"), str(folder / "one.backup"))
+        for path in folder.glob("*.backup"):
+            with opened(path) as archive:
+                assert [archive.read(name) for name in archive.manifest.parts]
+        make(str(here / "lived"), str(folder / "two.backup"))
+        left = {path.name for path in folder.iterdir()} - {"one.backup"}
+        assert left == {"two.backup"}, f"{point}: what was begun is gone"
+        deaths += died
+    assert deaths > 3
+    assert not died, "beyond the last moment"
+
+
+def test_a_restore_killed_at_any_of_these_moments_is_done_by_asking_again(
+    here: Path, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, deaths = backup(here), 0
+    assert execute(["erase", ANN, "--reason", "she asked"]) == 0
+    for point in (3, 70, 110, 125, 140, 152, 158, 999):
+        folder = here / f"at-{point}"
+        shutil.copytree(here / "lived", folder / "home")
+        words = (str(folder / "home"), str(lived / "configs"), str(file))
+        deaths += (died := dies_at_file(point, bring_back, *words))
+        if died:
+            if (folder / "home").exists():
+                assert len(logged(folder / "home")) == 3 * 270, point
+            bring_back(*words)
+        assert hits(folder / "home", [SECRET, ANN]) == [], point
+        assert len(logged(folder / "home")) == 3 * 270, point
+        stores = Stores.at(Settings(home=folder / "home"))
+        assert stores.models.load(stores.ledger.versions.get("shop", 1))
+        assert [path.name for path in folder.iterdir() if "restoring" in path.name] == []
+        shutil.rmtree(folder)
+    assert deaths > 4
+    assert not died, "beyond the last moment"
 
 
 def test_nothing_is_backed_up_where_there_is_nothing(

@@ -113,10 +113,10 @@ class _Backup:
     def taken(self, at: datetime) -> Manifest:
         """Add every part in the order that the module's first lines give reasons for."""
         self._journal()
-        found = self._ledger()
+        revision, found = self._ledger()
         if (self.root / TRACKING).is_file() and "mlflow" not in self.settings.elsewhere:
             copy(self.root / TRACKING, self.into.aside / TRACKING)
-            self.into.add(TRACKING, self.into.aside / TRACKING)
+            self.into.add_copy(TRACKING)
         for path in _files(self.root / "models", self.root / "reports"):
             with suppress(FileNotFoundError):  # forgotten, or of a training that came to nothing
                 self.into.add(self._name(path), path)
@@ -124,7 +124,7 @@ class _Backup:
         secret = installation_secret(self.settings)
         if self.settings.secret is None:
             self.into.add(SECRET, self.root / SECRET)
-        manifest = self._manifest(at, fingerprint(secret))
+        manifest = self._manifest(at, revision, fingerprint(secret))
         self.into.close(manifest)
         return manifest
 
@@ -136,15 +136,19 @@ class _Backup:
                     # A segment is given its room at once: what is behind its records is empty.
                     self.into.add_bytes(self._name(path), path.read_bytes().rstrip(b"\0"))
 
-    def _ledger(self) -> Sequence[TableFiles]:
+    def _ledger(self) -> tuple[str, Sequence[TableFiles]]:
         target = self.into.aside / DATABASE
         with frozen(self.root / DATABASE) as database:
             local = "lake" not in self.settings.elsewhere
             found = tables(Path(self.settings.lake)) if local else []
             database.release()
             database.copy(target)
-        self.into.add(DATABASE, target)
-        return found
+        query = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - our own name
+        revision = column(target, query)
+        if not revision:
+            raise Refused(f"{self.root / DATABASE} is no database of Opslayer")
+        self.into.add_copy(DATABASE)
+        return revision[0], found
 
     def _lake(self, found: Sequence[TableFiles]) -> None:
         for table in found:
@@ -155,15 +159,11 @@ class _Backup:
                 with suppress(FileNotFoundError):
                     self.into.add(self._name(path), path)
 
-    def _manifest(self, at: datetime, secret: str) -> Manifest:
-        query = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - our own name
-        revision = column(self.into.aside / DATABASE, query)
-        if not revision:
-            raise Refused(f"{self.root / DATABASE} is no database of Opslayer")
+    def _manifest(self, at: datetime, revision: str, secret: str) -> Manifest:
         parts = dict(self.into.parts)
         return Manifest(
             opslayer=version("opslayer"),
-            revision=revision[0],
+            revision=revision,
             taken=at.astimezone(UTC),
             home=str(self.root),
             secret=secret,

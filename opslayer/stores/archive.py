@@ -80,6 +80,11 @@ class Writing:
         with path.open("rb") as file:
             self._add(name, file)
 
+    def add_copy(self, name: str) -> None:
+        """Add what was copied aside under this name; the copy goes."""
+        self.add(name, self.aside / name)
+        (self.aside / name).unlink()
+
     def add_bytes(self, name: str, content: bytes) -> None:
         """Add a part of these bytes."""
         self._add(name, BytesIO(content))
