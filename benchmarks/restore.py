@@ -148,6 +148,8 @@ class Heard:
     ids: list[str] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     """By what was heard instead of an answer."""
+    put_off: int = 0
+    """Calls that were asked to come again later: a busy machine sheds, and nothing is lost."""
     took: list[float] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
     taken_in: int = 0
@@ -166,6 +168,10 @@ def client(url: str, heard: Heard) -> None:
                 http.post("/v1/feedback", json=told).raise_for_status()
             except (httpx.HTTPError, KeyError) as error:
                 said = getattr(error, "response", reply)
+                if said is not None and "retry-after" in said.headers:
+                    heard.put_off += 1
+                    heard.stopped.wait(float(said.headers["retry-after"]))
+                    continue
                 words = f"{said.status_code} {said.text}" if said is not None else repr(error)
                 heard.failures[words] += 1
                 continue
@@ -195,6 +201,8 @@ def in_use(folder: Path) -> tuple[Heard, list[tuple[Path, int]], dict[str, Any]]
         threads.append(threading.Thread(target=keep_ingesting, args=(home, configs, heard)))
         for thread in threads:
             thread.start()
+        while not heard.ids:
+            time.sleep(0.1)
         for number in range(BACKUPS):
             time.sleep(BETWEEN)
             known, file = len(heard.ids), folder / f"{number}.backup"
@@ -207,8 +215,8 @@ def in_use(folder: Path) -> tuple[Heard, list[tuple[Path, int]], dict[str, Any]]
         heard.stopped.set()
         for thread in threads:
             thread.join()
-    say(f"{len(heard.ids):,} answers, {heard.taken_in:,} taken in, not answered "
-        f"{dict(heard.failures)}, "
+    say(f"{len(heard.ids):,} answers, {heard.taken_in:,} taken in, {heard.put_off} put off, "
+        f"not answered {dict(heard.failures)}, "
         f"call and feedback p99 {percentile(heard.took, 0.99) * 1000:.0f} ms")  # fmt: skip
     return heard, made, exported(home, configs)
 
@@ -239,7 +247,7 @@ def brought_back(folder: Path) -> list[Bar]:
         Bar("calls that are no row after an ingest, or two", count["rows"], "== 0", trials),
         Bar("models or training sets that can't be read", count["dangling"], "== 0", len(made)),
         Bar(
-            "calls that failed while backups were taken",
+            "calls that failed while backups were taken, not put off",
             heard.failures.total(),
             "== 0",
             len(heard.ids),

@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from opslayer.errors import StoreError
 from opslayer.records import Erasure, Record, Time
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.frozen import column
@@ -180,7 +182,10 @@ def _row(erasure: Erasure) -> dict[str, Any]:
 def tombstones_at(path: Path) -> list[Tombstone]:
     """The tombstones in a SQLite file of whatever schema, which stays as it is. Raises StoreError
     where it can't be read."""
-    receipts = [Erasure.model_validate_json(one) for one in column(path, RECEIPTS)]
+    try:
+        receipts = [Erasure.model_validate_json(one) for one in column(path, RECEIPTS)]
+    except ValidationError as error:
+        raise StoreError(f"database {path} holds receipts of another Opslayer") from error
     gone: dict[str, list[str]] = {}
     for pair in column(path, GONE):
         erasure, _, id = pair.partition(" ")
