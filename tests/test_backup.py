@@ -22,7 +22,7 @@ from benchmarks.kills import dies_at_file
 from commands import execute
 from opslayer.records import Interaction
 from opslayer.settings import Settings
-from opslayer.steps.erase import forget_models
+from opslayer.steps.forget import forget
 from opslayer.steps.ingest import ingest
 from opslayer.steps.promote import Promotion, Rollback, promote, rollback
 from opslayer.steps.train import train
@@ -177,7 +177,7 @@ def test_a_model_that_was_removed_with_her_is_removed_again_once_it_serves_no_mo
     file = backup(here)
     assert execute(["erase", ANN, "--reason", "she asked"]) == 0
     (receipt,) = stores.ledger.erasures.all()
-    assert forget_models(receipt, stores).forgotten == {"shop": (1,)}
+    assert forget(receipt, stores).forgotten == {"shop": (1,)}
     done = told(capsys, "restore", str(file), "--into", str(here / "new"))
     assert done["erased"] == 1
     assert done["learnt"] == {"shop": [2]}, "the one that serves is named"

@@ -20,7 +20,8 @@ from pathlib import Path
 from opslayer.errors import Refused, StoreError
 from opslayer.records import Erasure
 from opslayer.settings import DATABASE, TRACKING, Settings
-from opslayer.steps.erase import Find, Order, erase, forget_models
+from opslayer.steps.erase import Find, Order, erase
+from opslayer.steps.forget import forget
 from opslayer.stores import Stores
 from opslayer.stores.archive import Manifest, alone, opened
 from opslayer.stores.journal import Journal, drain
@@ -64,7 +65,7 @@ class Restored:
     erased: int
     """Subjects that had been erased since, and were erased again."""
     learnt: dict[str, tuple[int, ...]]
-    """By capability, model versions that had learnt from them and are kept since one serves."""
+    """By capability, model versions that had learnt from them and are still there."""
     aside: Path | None
     """Where the folder that was replaced lies now."""
 
@@ -185,8 +186,8 @@ class _Work:
             if not known.get(grave.id):
                 erasures.take_over(grave)
         drain(self.stores.journal, self.stores.events)
-        forget = {grave.id for grave in graves if grave.forget}
-        return self._erase(forget, find)
+        removed = {grave.id for grave in graves if grave.forget}
+        return self._erase(removed, find)
 
     def finish(self, wish: Wish) -> None:
         """Let its paths be those of its place, and make it durable."""
@@ -218,7 +219,7 @@ class _Work:
                 "it was when the backup was taken, or unset it where it was not set then"
             )
 
-    def _erase(self, forget: Set[str], find: Find) -> list[Erasure]:
+    def _erase(self, removed: Set[str], find: Find) -> list[Erasure]:
         ledger, present, done = self.stores.ledger.erasures, self.stores.events.subjects(), []
         for receipt in ledger.all():
             if receipt.done:
@@ -228,7 +229,7 @@ class _Work:
                 continue
             order = Order(receipt.by, receipt.reason, receipt.at)
             again = erase(receipt.subject, find, self.stores, order)
-            done.append(forget_models(again, self.stores) if receipt.id in forget else again)
+            done.append(forget(again, self.stores) if receipt.id in removed else again)
         return done
 
 

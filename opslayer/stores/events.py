@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start, Status
 from opslayer.stores.ledger.database import forget_changes, reading, transaction
-from opslayer.stores.ledger.erasures import not_erased
+from opslayer.stores.ledger.erasures import not_erased, refuse
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
 
@@ -109,7 +109,10 @@ class Events:
         for attempt in range(ATTEMPTS):
             try:
                 with transaction(self.url) as connection:
-                    return _append(connection, entries, writer)
+                    new, taken_out = _append(connection, entries, writer)
+                if taken_out:
+                    forget_changes(self.url)
+                return new
             except IntegrityError:  # only where a database lets two transactions write at once
                 time.sleep(0.01 * attempt)
         raise StoreError(f"writer {writer} is used by too many processes: give each its own name")
@@ -117,7 +120,14 @@ class Events:
     @staticmethod
     def append_in(connection: Connection, records: Sequence[Said], writer: str) -> int:
         """As `append`, as a part of somebody's transaction on the log's own database."""
-        return _append(connection, [_Text.of(record) for record in records], writer)
+        return _append(connection, [_Text.of(record) for record in records], writer)[0]
+
+    def refused(self, entries: Sequence[Row]) -> set[tuple[str, str]]:
+        """Kind and id of those that the log takes in no more, since whom they are of was erased."""
+        read = [(entry, fields_of(entry.text)) for entry in entries]
+        with reading(self.url) as connection:
+            kept = not_erased(connection, read)
+        return {(one.kind, one.id) for one in entries} - {(one.kind, one.id) for one, _ in kept}
 
     def interactions(self, ids: Sequence[str]) -> list[Interaction]:
         """The interactions of these ids that are in the log, in the order of the ids."""
@@ -195,12 +205,7 @@ class Events:
         has read past it would never see what comes under it.
         """
         with transaction(self.url) as connection:
-            for one in gone:
-                same = (events.c.writer == one.writer, events.c.number == one.number)
-                if one.number == _last(connection, one.writer):
-                    connection.execute(update(events).where(*same).values(**_husk(one)))
-                else:
-                    connection.execute(delete(events).where(*same))
+            _remove(connection, gone)
         forget_changes(self.url)
 
     def adopt(self, limit: int = 1_000) -> int:
@@ -284,9 +289,12 @@ class _Text(NamedTuple):
         return cls(kind, record.id, record.capability, record.model_dump_json())
 
 
-def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
-    read = not_erased(connection, [(entry, fields_of(entry.text)) for entry in entries])
-    wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(read)}
+def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tuple[int, int]:
+    """How many entries were new, and how many had to be taken out again because of them."""
+    read = [(entry, fields_of(entry.text)) for entry in entries]
+    kept = not_erased(connection, read)
+    taken_out = _refuse(connection, read) if len(kept) < len(read) else 0
+    wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(kept)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
     rows = [
@@ -306,7 +314,25 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
     if rows:
         connection.execute(insert(events), rows)
     count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
-    return len(rows)
+    return len(rows), taken_out
+
+
+def _refuse(connection: Connection, read: Sequence[tuple[Row, Mapping[str, Any]]]) -> int:
+    """Take out what was said of calls that are refused before they came; returns how much."""
+    ids = refuse(connection, read)
+    its = select(*COLUMNS).where(events.c.capability == UNKNOWN, events.c.about.in_(ids))
+    gone = [Event(*row.tuple()) for row in connection.execute(its)] if ids else []
+    _remove(connection, gone)
+    return len(gone)
+
+
+def _remove(connection: Connection, gone: Sequence[Event]) -> None:
+    for one in gone:
+        same = (events.c.writer == one.writer, events.c.number == one.number)
+        if one.number == _last(connection, one.writer):
+            connection.execute(update(events).where(*same).values(**_husk(one)))
+        else:
+            connection.execute(delete(events).where(*same))
 
 
 def _last(connection: Connection, writer: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from zlib import crc32
 
@@ -27,7 +27,10 @@ def blank(journal: Journal, subject: str, ids: Set[str]) -> int:
         with exclusive(journal.root / LOCK):
             folders = [journal.root / name for name in journal.writers()]
             segments = [one.path for folder in folders for one in segments_in(folder)]
-            removed = sum(_blank(path, subject, ids) for path in segments)
+            removed = sum(
+                overwrite(path, path.read_bytes(), lambda one: _is_about(one, subject, ids))
+                for path in segments
+            )
             aside = [path for folder in folders for path in folder.glob(f"*{DAMAGED}")]
             return removed + sum(_drop(path, subject, ids) for path in aside)
     except OSError as error:
@@ -36,13 +39,17 @@ def blank(journal: Journal, subject: str, ids: Set[str]) -> int:
         ) from error
 
 
-def _blank(path: Path, subject: str, ids: Set[str]) -> int:
-    data, place, found = path.read_bytes(), 0, 0
+def overwrite(path: Path, data: bytes, gone: Callable[[Entry], bool], began: int = 0) -> int:
+    """Overwrite those records of a segment that are to go; returns how many.
+
+    `data` is what the file holds from the place `began` on. Raises OSError.
+    """
+    place, found = 0, 0
     handle = os.open(path, os.O_WRONLY)
     try:
         for entry, behind in entries_in(data):
-            if _is_about(entry, subject, ids):
-                os.pwrite(handle, _empty(data[place:behind], entry), place)
+            if gone(entry):
+                os.pwrite(handle, _empty(data[place:behind], entry), began + place)
                 found += 1
             place = behind
         os.fsync(handle)
