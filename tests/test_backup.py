@@ -44,8 +44,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("OPSLAYER_SECRET", raising=False)
         declare(folder / "configs", shop())
         stores = give_database(Stores.at(Settings()))
-        calls = [asked(one, BOB if one % 10 else ANN) for one in range(CALLS)]
-        stores.events.append([record for call in calls for record in call], "test")
+        stores.events.append([record for one in range(CALLS) for record in answered(one)], "test")
         ingest(shop(), stores, NOW)
         snapshot, ordered = order(stores, shop(), 13)
         train(shop(), snapshot, stores, ordered)
@@ -68,6 +67,12 @@ def here(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def give_home(folder: Path, patch: pytest.MonkeyPatch, name: str) -> Stores:
     patch.setenv("OPSLAYER_HOME", str(folder / name))
     return Stores.at(Settings())
+
+
+def answered(number: int) -> list[Any]:
+    """A call that the model answered, every tenth of them Ann's, with what was said of it."""
+    call, *others = asked(number, BOB if number % 10 else ANN)
+    return [call.model_copy(update={"variant": "model-1"}), *others]
 
 
 def decision(parent: int) -> Promotion:
