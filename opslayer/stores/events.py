@@ -179,6 +179,13 @@ class Events:
         with reading(self.url) as connection:
             return [Event(*row.tuple()) for row in connection.execute(query)]
 
+    def subjects(self) -> set[str]:
+        """Every subject's hash that an entry names; reads the whole log."""
+        query = select(events.c.record).execution_options(yield_per=ASKED)
+        with reading(self.url) as connection:
+            named = (fields_of(record).get("subject") for record in connection.scalars(query))
+            return {str(subject) for subject in named if subject}
+
     def about(self, ids: Set[str]) -> list[Event]:
         """Every entry of these interactions, and all that was said about them."""
         found: list[Event] = []

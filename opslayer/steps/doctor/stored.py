@@ -8,6 +8,7 @@ from typing import Any
 
 from opslayer.capability import Capability, Webhook
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
+from opslayer.stores.last_backup import last_backup
 from opslayer.stores.ledger.batches import UNDER_WAY
 
 DIRTY = 0.01
@@ -16,6 +17,8 @@ SECRET_LENGTH = 32
 """Characters: 128 bits as hexadecimal, which no one can search."""
 UNTOLD = timedelta(minutes=30)
 """For which a webhook may hear nothing of what it is to be told."""
+STALE = timedelta(days=7)
+"""Age from which a backup is too old: a week's answers are what people would miss."""
 DRIFT = timedelta(minutes=5)
 """By how much clocks of one installation may differ."""
 
@@ -213,6 +216,29 @@ def _untold(
     )
 
 
+def _backup(installation: Installation) -> Iterator[Finding]:
+    """Worth saying once something has served for longer than may be lost."""
+    since = [
+        releases[0].at
+        for capability in _known(installation)
+        if (releases := installation.stores.ledger.releases.all(capability.name))
+    ]
+    oldest = installation.as_of - STALE
+    if installation.settings.database_url or not since:
+        return
+    last = last_backup(installation.settings.root)
+    if last is not None and last.taken >= oldest:
+        message = f"the last backup was taken at {last.taken:%Y-%m-%d %H:%M} UTC: {last.file}"
+        yield Finding("backup", Health.OK, message)
+    elif last is not None or min(since) < oldest:
+        what = (
+            f"the last backup was taken at {last.taken:%Y-%m-%d %H:%M} UTC"
+            if last
+            else (f"there is no backup, and something serves since {min(since):%Y-%m-%d}")
+        )
+        yield Finding("backup", Health.WARNING, what, "opslayer backup --output FOLDER")
+
+
 CHECKS = (
     Check("database", "the database answers, or is made at first use", _database),
     Check("alias", "MLflow's alias is what the ledger says", _alias, "database"),
@@ -221,5 +247,6 @@ CHECKS = (
     Check("leases", "no retrain was left half done", _leases, "database"),
     Check("webhooks", "every webhook hears what it is told", _webhooks, "database"),
     Check("quarantine", "few rows are in quarantine", _quarantine, "data-folder"),
+    Check("backup", "nothing has served for long enough to need a backup", _backup, "database"),
     Check("clock", "nothing is dated in the future", _clock, "database"),
 )

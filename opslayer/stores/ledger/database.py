@@ -157,6 +157,12 @@ def forget_changes(url: str) -> None:
             time.sleep(0.05)
 
 
+def close(url: str) -> None:
+    """Close this process's connections to a database, so that its file can be moved: SQLite then
+    writes its log of changes into it."""
+    _engine(url).dispose()
+
+
 def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless a unique key says that it is there; returns whether it was inserted."""
     try:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, insert, select, update
 
-from opslayer.errors import NotFound
-from opslayer.records import Erasure
+from opslayer.errors import NotFound, StoreError
+from opslayer.records import Erasure, Record, Time
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.frozen import column
 from opslayer.stores.ledger.tables import erased, erasures, forgotten, idempotency
 
 ASKED = 500
@@ -19,6 +22,32 @@ ASKED = 500
 CALLS = ("interaction", "start")
 """The kinds of entry that a call is logged as. Only these are known by their ids once they are
 gone: an exposure's id says what it was, so that the same one may come again."""
+
+
+class Tombstone(Record):
+    """That a subject was erased, for a log that does not know it: hashes and ids alone."""
+
+    id: str
+    subject: str
+    at: Time
+    ids: tuple[str, ...] = ()
+    """Of the interactions that went."""
+    forget: bool = False
+    """Whether models that had learnt from it were removed too."""
+    by: str = "restore"
+    reason: str = "erased before, and not in the backup"
+
+    @classmethod
+    def of(cls, erasure: Erasure, ids: Iterable[str]) -> Tombstone:
+        """The tombstone of a receipt. Who asked for it and why may name the person: both stay
+        away."""
+        return cls(
+            id=erasure.id,
+            subject=erasure.subject,
+            at=erasure.at,
+            ids=tuple(sorted(ids)),
+            forget=any(erasure.forgotten.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +111,24 @@ class Erasures:
         with reading(self.url) as connection:
             rows = connection.scalars(select(erasures.c.record).order_by(erasures.c.at))
             return [Erasure.model_validate(row) for row in rows]
+
+    def ids(self, erasure: Erasure) -> set[str]:
+        """The interactions that went with an erasure."""
+        with reading(self.url) as connection:
+            mine = select(erased.c.id).where(erased.c.erasure == erasure.id)
+            return set(connection.scalars(mine))
+
+    def take_over(self, tombstone: Tombstone) -> None:
+        """Keep another log's tombstone, as if the erasure had been begun here: what it names is not
+        taken in from here on. Nothing is removed by it."""
+        with transaction(self.url) as connection:
+            begun = Erasure(**tombstone.model_dump(include={"id", "subject", "at", "by", "reason"}))
+            add_new(connection, erasures, _row(begun))
+        self.add_ids(begun, tombstone.ids)
+
+    def tombstones(self) -> list[Tombstone]:
+        """What another log needs to know so that nobody comes back there, the oldest first."""
+        return [Tombstone.of(one, self.ids(one)) for one in self.all()]
 
     def of(self, subject: str) -> list[Erasure]:
         """A subject's receipts, the oldest first."""
@@ -176,3 +223,21 @@ def _row(erasure: Erasure) -> dict[str, Any]:
         "done": int(erasure.done),
         "record": erasure.model_dump(mode="json"),
     }
+
+
+def tombstones_at(path: Path) -> list[Tombstone]:
+    """The tombstones in a SQLite file of whatever schema, which stays as it is. Raises StoreError
+    where it can't be read."""
+    try:
+        receipts = [Erasure.model_validate_json(one) for one in column(path, RECEIPTS)]
+    except ValidationError as error:
+        raise StoreError(f"database {path} holds receipts of another Opslayer") from error
+    gone: dict[str, list[str]] = {}
+    for pair in column(path, GONE):
+        erasure, _, id = pair.partition(" ")
+        gone.setdefault(erasure, []).append(id)
+    return [Tombstone.of(one, gone.get(one.id, ())) for one in receipts]
+
+
+RECEIPTS = "SELECT record FROM erasures ORDER BY at"
+GONE = "SELECT erasure || ' ' || id FROM erased"
