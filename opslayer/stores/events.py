@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -14,8 +16,15 @@ from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start, Status
-from opslayer.stores.ledger.database import forget_changes, reading, transaction
+from opslayer.stores.ledger.database import (
+    forget_changes,
+    moment_text,
+    reading,
+    said_time,
+    transaction,
+)
 from opslayer.stores.ledger.erasures import not_erased
+from opslayer.stores.ledger.expiries import not_expired
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
 
@@ -65,6 +74,24 @@ class Event:
             return self.record()
         except (ValidationError, KeyError):
             return None
+
+
+class Placed(Protocol):
+    """What an entry is found by in its writer's order."""
+
+    @property
+    def writer(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+
+
+class Old(NamedTuple):
+    """An entry that has grown too old, without what it says."""
+
+    writer: str
+    number: int
+    kind: str
+    id: str
 
 
 class Row(Protocol):
@@ -181,19 +208,31 @@ class Events:
                     found += [Event(*row.tuple()) for row in rows]
         return found
 
-    def remove(self, gone: Sequence[Event]) -> None:
+    def older(self, capability: str, since: datetime, limit: int = ASKED) -> list[Old]:
+        """Entries from before a moment, some at a time, each call with all that was said about it,
+        whenever that was. Asked again after `remove`, the next ones. Raises StoreError."""
+        columns = (events.c.writer, events.c.number, events.c.kind, events.c.id)
+        mine = events.c.capability == capability
+        old = select(*columns).where(mine, events.c.event_time < moment_text(since)).limit(limit)
+        with reading(self.url) as connection:
+            found = [Old(*row.tuple()) for row in connection.execute(old)]
+            ids = [one.id for one in found if one.kind == "interaction"]
+            said = select(*columns).where(mine, events.c.about.in_(ids))
+            found += [Old(*row.tuple()) for row in connection.execute(said)]
+        return list(dict.fromkeys(found))
+
+    def remove(self, gone: Sequence[Placed]) -> None:
         """Take entries out of the log for good, and out of the database's own log of changes.
 
         A writer's last number stays taken by an entry that says nothing: given out again, whoever
         has read past it would never see what comes under it.
         """
+        numbers = defaultdict(set)
+        for one in gone:
+            numbers[one.writer].add(one.number)
         with transaction(self.url) as connection:
-            for one in gone:
-                same = (events.c.writer == one.writer, events.c.number == one.number)
-                if one.number == _last(connection, one.writer):
-                    connection.execute(update(events).where(*same).values(**_husk(one)))
-                else:
-                    connection.execute(delete(events).where(*same))
+            for writer, its in numbers.items():
+                _take_out(connection, writer, sorted(its))
         forget_changes(self.url)
 
     def adopt(self, limit: int = 1_000) -> int:
@@ -279,6 +318,7 @@ class _Text(NamedTuple):
 
 def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
     read = not_erased(connection, [(entry, fields_of(entry.text)) for entry in entries])
+    read, now = not_expired(connection, read), moment_text(datetime.now(UTC))
     wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(read)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
@@ -290,6 +330,7 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
             "kind": entry.kind,
             "id": entry.id,
             "record": entry.text,
+            "event_time": said_time(said) or now,
             **_links(entry, said),
         }
         for number, (entry, said) in enumerate(
@@ -308,15 +349,28 @@ def _last(connection: Connection, writer: str) -> int:
     return connection.scalar(query) or 0
 
 
-def _husk(gone: Event) -> dict[str, str | None]:
+def _take_out(connection: Connection, writer: str, numbers: Sequence[int]) -> None:
+    """Remove entries of one writer, all but the number of its last one."""
+    last = _last(connection, writer)
+    its = events.c.writer == writer
+    if last in numbers:
+        husk = _husk(writer, last)
+        connection.execute(update(events).where(its, events.c.number == last).values(**husk))
+    for start in range(0, len(numbers), ASKED):
+        some = [number for number in numbers[start : start + ASKED] if number != last]
+        connection.execute(delete(events).where(its, events.c.number.in_(some)))
+
+
+def _husk(writer: str, number: int) -> dict[str, str | None]:
     """What is left of an entry whose number must not come again."""
     return {
         "capability": NOBODY,
         "kind": "gone",
-        "id": f"{gone.writer}/{gone.number}",
+        "id": f"{writer}/{number}",
         "record": "{}",
         "about": None,
         "answered_by": None,
+        "event_time": None,
     }
 
 

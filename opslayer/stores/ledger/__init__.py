@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.erasures import Erasures
+from opslayer.stores.ledger.expiries import Expiries
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.positions import Positions
@@ -57,6 +58,10 @@ class Ledger:
     @property
     def erasures(self) -> Erasures:
         return Erasures(self.url)
+
+    @property
+    def expiries(self) -> Expiries:
+        return Expiries(self.url)
 
     @property
     def idempotency(self) -> Idempotency:

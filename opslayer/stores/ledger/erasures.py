@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from opslayer.records import Erasure
-from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.database import (
+    add_new,
+    moment_text,
+    reading,
+    said_time,
+    transaction,
+)
 from opslayer.stores.ledger.tables import erased, erasures, idempotency
 
 ASKED = 500
@@ -106,11 +111,9 @@ def _about(entry: Named, said: Fields) -> str:
 
 def _before(said: Fields, until: Mapping[str, str]) -> bool:
     """Whether an entry is a subject's from before its erasure."""
-    last = until.get(str(said.get("subject")))
-    try:
-        return last is not None and moment_text(datetime.fromisoformat(said["event_time"])) <= last
-    except (KeyError, TypeError, ValueError):
-        return False  # no record of ours says when it was otherwise: ingest tells of it
+    last, at = until.get(str(said.get("subject"))), said_time(said)
+    # No record of ours names no time: ingest tells of it.
+    return last is not None and at is not None and at <= last
 
 
 def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:
