@@ -31,10 +31,12 @@ class Watched:
 
 @flow(name="watch_production", flow_run_name="{capability}")
 def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
-    """Take in what is new, judge every window that is due, decide, report, retrain if it pays."""
+    """Remove what is too old, take in what is new, judge every window that is due, decide, report,
+    retrain if it pays."""
     here, now = ground(capability), moment(as_of)
     need_release(here)
     loop.follow(here.capability, here.stores)
+    loop.expire(here.capability, here.stores, now)  # first: one that was killed left things undone
     take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
     decided = loop.decide(here.capability, here.stores, now)

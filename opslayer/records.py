@@ -494,7 +494,8 @@ class Expiry(Record):
     done: bool = False
     """False as long as it was begun and not ended: the next run goes on from there."""
     removed: dict[str, int] = Field(default_factory=dict)
-    """By place, how many records or files were removed."""
+    """By place, how many records or files were removed. Of one that was killed and carried on, rows
+    and log entries are counted in full, the others may lack what went just before."""
     snapshots: tuple[str, ...] = ()
     """Digests of the training and exam sets that held such rows."""
     models: tuple[int, ...] = ()

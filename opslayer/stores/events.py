@@ -38,6 +38,8 @@ RECORDS: dict[str, type[Said]] = {
 }
 COLUMNS = (events.c.writer, events.c.number, events.c.kind, events.c.id, events.c.record)
 """What an `Event` is made of."""
+PLACE = (events.c.writer, events.c.number, events.c.kind, events.c.id)
+"""What an `Old` is made of."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not come yet."""
 NOBODY = "-"
@@ -208,18 +210,33 @@ class Events:
                     found += [Event(*row.tuple()) for row in rows]
         return found
 
-    def older(self, capability: str, since: datetime, limit: int = ASKED) -> list[Old]:
+    def older(self, capability: str, since: datetime, limit: int = 5_000) -> list[Old]:
         """Entries from before a moment, some at a time, each call with all that was said about it,
         whenever that was. Asked again after `remove`, the next ones. Raises StoreError."""
-        columns = (events.c.writer, events.c.number, events.c.kind, events.c.id)
         mine = events.c.capability == capability
-        old = select(*columns).where(mine, events.c.event_time < moment_text(since)).limit(limit)
+        old = select(*PLACE).where(mine, events.c.event_time < moment_text(since)).limit(limit)
         with reading(self.url) as connection:
             found = [Old(*row.tuple()) for row in connection.execute(old)]
-            ids = [one.id for one in found if one.kind == "interaction"]
-            said = select(*columns).where(mine, events.c.about.in_(ids))
-            found += [Old(*row.tuple()) for row in connection.execute(said)]
-        return list(dict.fromkeys(found))
+        said = self.said_of(capability, [one.id for one in found if one.kind == "interaction"])
+        return list(dict.fromkeys([*found, *said]))
+
+    def count_older(self, capability: str, since: datetime) -> int:
+        """How many entries `older` finds in all."""
+        mine, old = events.c.capability == capability, events.c.event_time < moment_text(since)
+        calls = select(events.c.id).where(mine, old, events.c.kind == "interaction")
+        query = select(func.count()).where(mine, or_(old, events.c.about.in_(calls)))
+        with reading(self.url) as connection:
+            return connection.scalar(query) or 0
+
+    def said_of(self, capability: str, ids: Sequence[str]) -> list[Old]:
+        """Everything said about interactions, or about rows of sources, by their ids."""
+        found: list[Old] = []
+        with reading(self.url) as connection:
+            for start in range(0, len(ids), ASKED):
+                its = events.c.about.in_(ids[start : start + ASKED])
+                query = select(*PLACE).where(events.c.capability == capability, its)
+                found += [Old(*row.tuple()) for row in connection.execute(query)]
+        return found
 
     def remove(self, gone: Sequence[Placed]) -> None:
         """Take entries out of the log for good, and out of the database's own log of changes.

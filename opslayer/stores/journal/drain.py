@@ -76,7 +76,9 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
 
 
 def _append(entries: Sequence[Entry], writer: str, events: Events) -> int:
-    return sum(events.append_entries(portion, writer) for portion in _portions(entries))
+    # What was blanked says nothing: it was carried before, and is gone from the log.
+    saying = [entry for entry in entries if entry.text.strip()]
+    return sum(events.append_entries(portion, writer) for portion in _portions(saying))
 
 
 def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

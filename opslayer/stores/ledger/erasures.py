@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from opslayer.records import Erasure
 from opslayer.stores.ledger.database import (
@@ -16,7 +16,7 @@ from opslayer.stores.ledger.database import (
     said_time,
     transaction,
 )
-from opslayer.stores.ledger.tables import erased, erasures, idempotency
+from opslayer.stores.ledger.tables import erased, erasures
 
 ASKED = 500
 """Ids in one statement."""
@@ -56,15 +56,6 @@ class Erasures:
             if fresh:
                 connection.execute(insert(erased), fresh)
         return there | {row["id"] for row in fresh}
-
-    def forget_claims(self, ids: Sequence[str]) -> int:
-        """Forget the idempotency keys of interactions; returns how many there were."""
-        removed = 0
-        with transaction(self.url) as connection:
-            for start in range(0, len(ids), ASKED):
-                its = idempotency.c.interaction.in_(ids[start : start + ASKED])
-                removed += connection.execute(delete(idempotency).where(its)).rowcount
-        return removed
 
     def all(self) -> list[Erasure]:
         """Every receipt, the oldest first."""
