@@ -10,6 +10,7 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import deployment
 
+from flows.expire_data import let_go
 from flows.ground import Ground, ground, moment
 from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
@@ -36,7 +37,7 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     here, now = ground(capability), moment(as_of)
     need_release(here)
     loop.follow(here.capability, here.stores)
-    loop.expire(here.capability, here.stores, now)  # first: one that was killed left things undone
+    let_go(here, now)  # first: one that was killed has left things undone
     take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
     decided = loop.decide(here.capability, here.stores, now)

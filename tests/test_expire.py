@@ -20,19 +20,20 @@ from upstream import upstream
 
 from benchmarks.kills import dies
 from commands import execute
-from opslayer.capability import Capability
+from opslayer.capability import Capability, Retention
 from opslayer.configuration import load_capability
 from opslayer.errors import ConfigError
 from opslayer.records import Expiry, Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.sources.interactions import LogFeed
 from opslayer.sources.part import Part
-from opslayer.steps.expire import expire
+from opslayer.steps.expire import expire, expire_aside
 from opslayer.steps.facets import tag_calls
 from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
 from opslayer.steps.monitor import monitor
 from opslayer.steps.promote import Promotion, promote
+from opslayer.steps.report import report
 from opslayer.steps.snapshot import load
 from opslayer.steps.trace import lineage, verify
 from opslayer.steps.train import train
@@ -247,8 +248,7 @@ def test_where_all_of_its_training_set_has_expired_the_champion_is_watched_on(
     later = NOW + timedelta(days=30)
     spec, stores = place.keep(), place.stores
     for hour in range(CALLS + 24 * 15, CALLS + 24 * 29, 4):
-        call = asked(hour)[0].model_copy(update={"event_time": START + timedelta(hours=hour)})
-        stores.events.append([call], "test")
+        stores.events.append(asked(hour), "test")
     ingest(spec, stores, later)
     place.expire(later, interactions="20d", rows="20d")
     (version,) = stores.ledger.versions.all("shop")
@@ -256,8 +256,9 @@ def test_where_all_of_its_training_set_has_expired_the_champion_is_watched_on(
     assert record.rows == 0
     found = monitor(spec, stores, later)
     assert {one.outcome for one in found if one.kind == "alarm"} == {"cannot_calibrate"}
-    call = stores.events.newest("shop", 1)[0].record()
-    assert isinstance(call, Interaction)
+    assert {one.outcome for one in found if one.kind == "harm"} == {"too_few_labels"}
+    assert report(spec, stores, found)
+    (call,) = stores.events.interactions([f"call-{CALLS + 24 * 28:04}"])
     assert "expired on" in lineage(stores, call)["rows"]["expired"]
 
 
@@ -272,6 +273,38 @@ def test_what_is_replayed_from_before_stays_away_and_what_is_younger_comes(place
     assert (counts.stored, counts.present, counts.expired) == (2, KEPT, FIRST)
     assert counts.balanced
     assert place.left(OLD, "sold-0000", "call-0000") == []
+
+
+def test_feedback_that_no_call_came_to_goes_when_it_is_too_old_for_any_capability(
+    place: Place,
+) -> None:
+    stores, month = place.stores, {"interactions": "30d"}
+    lost = asked(2)[1].model_copy(update={"id": "lost", "interaction_id": "x", "capability": ""})
+    late = lost.model_copy(update={"id": "late", "event_time": NOW})
+    stores.events.append([lost, late], "test")
+    for_ever, shop_only = place.keep(), place.keep(interactions="8d")
+    desk = for_ever.model_copy(update={"name": "desk", "retention": Retention(**month)})
+    assert expire_aside([shop_only, for_ever], stores, NOW) is None
+    for hours, removed in ((0, 0), (24 * 20, 1)):
+        run = expire_aside([shop_only, desk], stores, NOW + timedelta(hours=hours))
+        assert run is not None
+        assert run.removed["events"] == removed
+    assert place.left("lost") == []
+    assert [one.id for one in stores.events.read("", {}).events] == ["late"]
+    assert stores.events.append([lost], "restored") == 0
+
+
+def test_what_is_not_watched_expires_on_a_schedule_of_its_own(place: Place) -> None:
+    watched = place.keep(interactions="8d")
+    folder = place.configs / "capabilities"
+    (folder / "desk.yaml").write_text(DESK.format(url="http://127.0.0.1:9"))
+    desk = load_capability("desk", place.configs)
+    from flows.deployments import deployments
+
+    made = {(one.flow_name, one.name) for one in deployments([watched, desk])}
+    assert ("expire_data", "desk") in made
+    assert ("watch_production", "shop") in made
+    assert ("expire_data", "shop") not in made
 
 
 def test_an_ingest_that_had_read_old_calls_writes_nothing_of_them_afterwards(place: Place) -> None:
@@ -410,7 +443,8 @@ def test_while_the_gateway_answers_it_leaves_nothing_in_its_journal(
             assert run is not None
             assert run.removed["idempotency keys"] == 1
             assert run.removed["journal"] > 0
-            assert hits(home, [OLD, id]) == []
+            assert hits(home, [OLD]) == []
+            assert hits(home / "journal", [id]) == hits(home / "opslayer.db", [id]) == []
 
 
 def test_an_age_shorter_than_a_windows_judgement_needs_is_refused(

@@ -10,7 +10,7 @@ is read, watched against and explained on; a model stays a while longer than wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from opslayer.steps.intake import Intake
 from opslayer.steps.memory import recall
 from opslayer.steps.snapshot import mend
 from opslayer.stores import Stores
+from opslayer.stores.events import UNKNOWN
 from opslayer.stores.journal import blank_absent, drain
 from opslayer.stores.lake import listed, literal, moment
 from opslayer.stores.ledger.database import forget_changes
@@ -40,20 +41,48 @@ def expire(capability: Capability, stores: Stores, as_of: datetime) -> Expiry | 
     ages = capability.retention.ages
     if not ages:
         return None
-    since = {what: _hour(as_of, age) for what, age in ages.items()}
+    run = _run(capability.name, ages, as_of)
     newest = next(iter(stores.ledger.expiries.of(capability.name)), None)
-    if newest and newest.done and since.items() <= newest.since.items():
+    if newest and newest.done and run.since.items() <= newest.since.items():
         return newest
     drain(stores.journal, stores.events)
-    run = Expiry(
-        id=digest_of("expiry", capability.name, as_of.isoformat()),
-        capability=capability.name,
-        at=as_of,
-        ages={what: written(age) for what, age in ages.items()},
-        since=since,
-    )
     work = _Work(capability, stores, stores.ledger.expiries.begin(run))
     return stores.ledger.expiries.finish(work.done())
+
+
+def expire_aside(
+    capabilities: Sequence[Capability], stores: Stores, as_of: datetime
+) -> Expiry | None:
+    """Remove feedback that has waited for its interaction for longer than any capability keeps its
+    own; returns the run's record. None where one keeps them for ever. Raises StoreError."""
+    ages = [one.retention.interactions for one in capabilities]
+    longest = max((age for age in ages if age is not None), default=None)
+    if longest is None or None in ages:
+        return None
+    run = stores.ledger.expiries.begin(_run(UNKNOWN, {INTERACTIONS: longest}, as_of))
+    removed = dict(_from_log(run, stores))
+    blank_absent(stores.journal, stores.events, None)
+    return stores.ledger.expiries.finish(run.model_copy(update={"removed": removed}))
+
+
+def _from_log(run: Expiry, stores: Stores) -> Iterator[tuple[str, int]]:
+    """Remove a capability's entries from the log, and the keys by which they were asked for."""
+    events, name, since, keys = stores.events, run.capability, run.since[INTERACTIONS], 0
+    yield "events", events.count_older(name, since)
+    while portion := events.older(name, since):
+        keys += stores.ledger.idempotency.forget_of([one.id for one in portion])
+        events.remove(portion)
+    yield "idempotency keys", keys
+
+
+def _run(name: str, ages: Mapping[str, timedelta], as_of: datetime) -> Expiry:
+    return Expiry(
+        id=digest_of("expiry", name, as_of.isoformat()),
+        capability=name,
+        at=as_of,
+        ages={what: written(age) for what, age in ages.items()},
+        since={what: _hour(as_of, age) for what, age in ages.items()},
+    )
 
 
 def _hour(as_of: datetime, age: timedelta) -> datetime:
@@ -157,15 +186,10 @@ class _Work:
 
     def _remove_entries(self, ids: list[str]) -> Iterator[tuple[str, int]]:
         """Remove what the log, the journal and the gateway's keys hold."""
-        events, name, keys = self.stores.events, self.capability.name, 0
-        since = self.run.since.get(INTERACTIONS)
+        events, since = self.stores.events, self.run.since.get(INTERACTIONS)
         if since is not None:
-            yield "events", events.count_older(name, since)
-            while portion := events.older(name, since):
-                keys += self.stores.ledger.idempotency.forget_of([one.id for one in portion])
-                events.remove(portion)
-            yield "idempotency keys", keys
-        said = events.said_of(name, ids)
+            yield from _from_log(self.run, self.stores)
+        said = events.said_of(self.capability.name, ids)
         yield "events/about rows", len(said)
         events.remove(said)
         yield "journal", blank_absent(self.stores.journal, events, since)

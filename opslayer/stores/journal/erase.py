@@ -22,9 +22,9 @@ Gone = Callable[[Entry], bool]
 def blank(journal: Journal, subject: str, ids: Set[str]) -> int:
     """Overwrite what was carried into the log already of a subject and of interactions.
 
-    A record keeps its length, and holds nothing: no drain carries it again. A file that was kept aside as damaged
-    goes as a whole if it holds any of it: what could be read of it is in the log. Returns the
-    records and files. Raises StoreError.
+    A record keeps its length, and holds nothing: no drain carries it again. A file that was kept
+    aside as damaged goes as a whole if it holds any of it: what could be read of it is in the log.
+    Returns the records and files. Raises StoreError.
     """
 
     def told(aside: Path) -> bool:
