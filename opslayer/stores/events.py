@@ -216,7 +216,7 @@ class Events:
         mine = events.c.capability == capability
         old = select(*PLACE).where(mine, events.c.event_time < moment_text(since)).limit(limit)
         with reading(self.url) as connection:
-            found = [Old(*row.tuple()) for row in connection.execute(old)]
+            found = [Old(*row) for row in connection.execute(old)]
         said = self.said_of(capability, [one.id for one in found if one.kind == "interaction"])
         return list(dict.fromkeys([*found, *said]))
 
@@ -235,7 +235,7 @@ class Events:
             for start in range(0, len(ids), ASKED):
                 its = events.c.about.in_(ids[start : start + ASKED])
                 query = select(*PLACE).where(events.c.capability == capability, its)
-                found += [Old(*row.tuple()) for row in connection.execute(query)]
+                found += [Old(*row) for row in connection.execute(query)]
         return found
 
     def remove(self, gone: Sequence[Placed]) -> None:
