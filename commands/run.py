@@ -52,17 +52,23 @@ def run(
     here.stores  # noqa: B018 - a data folder that can't be made is told before Prefect starts
     runnable = _load(flow, here.settings.root)
     asked = {"capability": capability, **_checked(runnable, given, datetime.now(UTC))}
-    from flows.embedded import unwatched
-
     if not as_json and sys.stderr.isatty():
         _show_progress()
-    with answering(), unwatched():
-        state: Any = runnable(**asked, return_state=True)
-        result = state.result(raise_on_failure=True)
+    result = outcome(runnable, asked)
     if as_json:
         emit(result)
     else:
         _tell(result, here, declared)
+
+
+def outcome(flow: Flow[..., Any], asked: dict[str, Any]) -> Any:
+    """Run a flow of a Prefect that was embedded, and return what it returns; raises what it raises,
+    and StoreError where the server that was named does not answer."""
+    from flows.embedded import unwatched
+
+    with answering(), unwatched():
+        state: Any = flow(**asked, return_state=True)
+        return state.result(raise_on_failure=True)
 
 
 def _show_progress() -> None:

@@ -559,6 +559,8 @@ class CauseKind(StrEnum):
     HARM = "harm"
     SCHEDULE = "schedule"
     PERSON = "person"
+    ERASURE = "erasure"
+    """Somebody whose rows were learnt from was erased."""
 
 
 class Cause(Record):

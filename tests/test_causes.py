@@ -171,8 +171,11 @@ def test_a_block_that_lost_its_lease_hears_of_it_at_its_end(brief: Causes) -> No
         transaction(brief.url) as connection,
     ):
         connection.execute(text("UPDATE causes SET owner = 'two'"))
-    with pytest.raises(KeyError), brief.hold(made.id, "one"):
-        raise KeyError("the block's own error comes first")
+    with pytest.raises(CauseTaken, match="held by two") as told, brief.hold(made.id, "one"):
+        raise KeyError("its run was cleared away from under it")
+    assert isinstance(told.value.__cause__, KeyError)
+    with pytest.raises(KeyError), brief.hold(made.id, "two"):
+        raise KeyError("an error of its own")
     assert not any("_renew_until" in thread.name for thread in threading.enumerate())
 
 

@@ -21,22 +21,23 @@ from benchmarks.kills import dies
 from commands import execute
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
-from opslayer.errors import NotFound, StoreError
-from opslayer.records import Feedback, Interaction, Shadow
+from opslayer.errors import NotFound, Refused, StoreError
+from opslayer.records import Exposure, Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.sources.interactions import LogFeed
 from opslayer.sources.part import Part
-from opslayer.steps.erase import forget_models
+from opslayer.steps.forget import forget
 from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
-from opslayer.steps.promote import Promotion, promote
+from opslayer.steps.promote import Promotion, Rollback, promote, rollback
 from opslayer.steps.snapshot import load
 from opslayer.steps.trace import verify
 from opslayer.steps.train import train
 from opslayer.stores import Stores
-from opslayer.stores.journal import Entry
+from opslayer.stores.journal import Entry, drain
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.secret import installation_secret, subject_hash
+from opslayer.user import user
 
 ANN, BOB = "ann-7f3d", "bob-91c2"
 CALLS = 300
@@ -60,11 +61,11 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
     return give_database(Stores.at(Settings()))
 
 
-def declare(configs: Path, spec: Capability) -> None:
-    """Write a capability's file."""
+def declare(configs: Path, spec: Capability, **sections: Any) -> None:
+    """Write a capability's file, with sections as somebody would write them."""
     folder = configs / "capabilities"
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(spec.model_dump(mode="json", exclude_unset=True))
+    text = json.dumps(spec.model_dump(mode="json", exclude_unset=True) | sections)
     (folder / f"{spec.name}.yaml").write_text(text)
 
 
@@ -77,10 +78,11 @@ def asked(number: int, who: str) -> list[Interaction | Feedback | Shadow]:
     id, at = f"call-{number:04}", START + timedelta(hours=number)
     said = f"{SECRET} {number}" if who == ANN else f"words of others {number % 5}"
     size = (number * 37 % 100) / 50 - 1
-    answer = "yes" if size > 0 else "no"
+    colour = "red" if number % 3 else "blue"
+    answer = "yes" if size + (colour == "red") > 0.5 else "no"
     call = Interaction(
-        id=id, capability="shop", subject=hashed(who), event_time=at, variant="model-1", release=1,
-        input={"size": size, "colour": "red", "city": "oslo", "note": said},
+        id=id, capability="shop", subject=hashed(who), event_time=at, variant="constant", release=1,
+        input={"size": size, "colour": colour, "city": "oslo", "note": said},
         output={"value": answer, "note": said},
     )  # fmt: skip
     told = Feedback(
@@ -178,15 +180,113 @@ def test_once_another_model_serves_the_one_that_had_learnt_from_her_goes(
     promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
     say(stores)
     (receipt,) = stores.ledger.erasures.all()
-    assert forget_models(receipt, stores).forgotten == {}, "it still serves"
+    assert forget(receipt, stores).forgotten == {}, "it still serves"
     snapshot, ordered = order(stores, spec, 13, about="without her")
     version = train(spec, snapshot, stores, ordered)
     promote(spec, version, stores, Promotion(1, "ann", "without her", None, (), datetime.now(UTC)))
-    assert forget_models(receipt, stores).forgotten == {"shop": (1,)}
+    assert forget(receipt, stores).forgotten == {"shop": (1,)}
     assert hits(tmp_path / "home", [SECRET, ANN]) == []
     with pytest.raises((NotFound, StoreError)):
         stores.models.load(stores.ledger.versions.get("shop", 1))
-    assert forget_models(receipt, stores).forgotten == {"shop": (1,)}, "asked again"
+    assert forget(receipt, stores).forgotten == {"shop": (1,)}, "asked again"
+
+
+def test_with_retrain_what_is_left_is_learnt_and_serves_whatever_the_cool_down(
+    stores: Stores, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = {"cooldown": "3650d", "budget": {"runs": 1, "per": "3650d"}}
+    declare(tmp_path / "configs", shop(), retrain=slow)
+    spec = live(stores)
+    promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
+    say(stores)
+    capsys.readouterr()
+    # The receipt of before is gone for as well: what it names still serves.
+    assert execute(["erase", ANN, "--reason", "she asked", "--retrain", "--json"]) == 0
+    receipts = stores.ledger.erasures.of(hashed(ANN))
+    assert [one.forgotten for one in receipts] == [{"shop": (1,)}, {}]
+    release = stores.ledger.releases.serving("shop")
+    assert release is not None
+    assert (release.number, release.model_versions, release.by) == (2, {2}, user())
+    assert hits(tmp_path / "home", [SECRET, ANN]) == [], "Prefect's own files are there, too"
+    with pytest.raises(Refused, match=f"removed .receipt {receipts[0].id}"):
+        rollback(spec, stores, Rollback("bob", "it was nicer", datetime.now(UTC), to=1))
+    again = Promotion(2, "bob", "it was nicer", None, (), datetime.now(UTC))
+    with pytest.raises(Refused, match="choose a later one"):
+        promote(spec, 1, stores, again)
+
+
+def test_where_too_little_is_left_to_learn_from_she_is_told_what_serves_on(
+    stores: Stores, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = shop()
+    for number in range(CALLS):
+        stores.events.append(asked(number, BOB if number % 10 == 0 else ANN), "test")
+    ingest(spec, stores, datetime.now(UTC))
+    snapshot, ordered = order(stores, spec, 13)
+    train(spec, snapshot, stores, ordered)
+    promote(spec, 1, stores, Promotion(0, "ann", "first", None, (), datetime.now(UTC)))
+    assert execute(["erase", ANN, "--reason", "she asked", "--retrain", "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)[0]["removed"]["events"] == 810
+    assert "model 1 serves on" in said.err
+    assert "30 are missing" in said.err
+
+
+def test_a_training_that_had_read_her_rows_is_not_kept(stores: Stores) -> None:
+    live(stores)
+    (version,) = stores.ledger.versions.all("shop")
+    learnt = stores.ledger.snapshots.get("shop", version.snapshot)
+    say(stores)
+    late = version.model_copy(update={"version": 2, "cause": "another"})
+    with pytest.raises(StoreError, match="erased from training set"):
+        stores.ledger.versions.add(late, learnt)
+    now = stores.ledger.snapshots.get("shop", version.snapshot)
+    assert stores.ledger.versions.add(late, now) == late
+
+
+def test_a_call_that_was_answered_meanwhile_leaves_nothing_and_nothing_said_of_it(
+    stores: Stores, tmp_path: Path
+) -> None:
+    call, told, copy = asked(0, ANN)
+    other = asked(1, BOB)[0]
+    writer = stores.journal.writer("w")
+    try:
+        writer.append([written(other)])
+        say_so(stores)
+        stores.events.append([told.model_copy(update={"capability": "", "value": SECRET})], "early")
+        writer.append([written(call), written(copy)])
+        assert len(hits(tmp_path / "home", [SECRET])) >= 2
+        drain(stores.journal, stores.events)
+        assert hits(tmp_path / "home", [SECRET]) == [], "while its segment is still open"
+    finally:
+        writer.close()
+    late = told.model_copy(update={"id": "late", "capability": "", "value": SECRET})
+    assert stores.events.append([late], "late") == 0
+    drain(stores.journal, stores.events)
+    assert [one.id for one in stores.events.read("shop", {}).events] == [other.id]
+
+
+def test_after_it_the_same_arm_of_a_flow_is_logged_again(stores: Stores) -> None:
+    told = Exposure(
+        id="what-it-says", capability="shop", subject=hashed(ANN), event_time=START,
+        arms={"flow": "b"}, release=1,
+    )  # fmt: skip
+    assert stores.events.append([told], "w") == 1
+    say_so(stores)
+    assert stores.events.append([told], "replayed") == 0
+    again = told.model_copy(update={"event_time": datetime.now(UTC) + timedelta(minutes=1)})
+    assert stores.events.append([again], "w") == 1
+
+
+def written(record: Interaction | Feedback | Shadow) -> Entry:
+    """A record as the gateway writes it."""
+    kind = type(record).__name__.lower()
+    return Entry(kind, record.id, record.capability, record.model_dump_json())
+
+
+def say_so(stores: Stores) -> None:
+    """Erase Ann where little or nothing of her was kept."""
+    assert execute(["erase", ANN, "--reason", "she asked", "--json"]) == 0
 
 
 def test_who_has_read_past_what_is_erased_misses_nothing_of_others(

@@ -72,8 +72,19 @@ def test_the_gate_promotes_a_candidate_that_knows_the_turned_world(
     assert said["against"] == "model-1"
     assert said["metrics"]["accuracy"]["candidate"] > said["metrics"]["accuracy"]["champion"] + 0.2
     by_city = {row["value"]: row["rows"] for row in said["slices"] if row["column"] == "city"}
-    assert {"rome", "(missing)"} <= set(by_city)
+    assert {"level 1", "(missing)"} <= set(by_city), "nobody declared the cities' names"
     assert sum(by_city.values()) == said["rows"]
+
+
+def test_of_a_slice_only_declared_levels_are_named(
+    stores: Stores, champion: Version, candidate: Version
+) -> None:
+    spec = shop(gate={"metric": "accuracy", "min_labels": 60, "slices": ["colour", "city"]})
+    exam = evaluate(spec, candidate, champion, stores)
+    assert set(exam.slices["colour"]) == {"red", "blue"}
+    assert set(exam.slices["city"]) == {"level 1", "level 2", None}
+    cities = load(spec, candidate.exam, stores).features["city"]
+    assert ((exam.slices["city"] == "level 1") == (cities == cities.mode()[0])).all()
 
 
 def test_the_first_training_is_held_against_the_constant(

@@ -22,7 +22,7 @@ from benchmarks.kills import dies
 from commands import execute
 from opslayer.capability import Capability, Retention
 from opslayer.configuration import load_capability
-from opslayer.errors import ConfigError
+from opslayer.errors import ConfigError, NotFound, Refused, StoreError
 from opslayer.records import Expiry, Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.sources.interactions import LogFeed
@@ -408,8 +408,10 @@ def test_of_models_that_nobody_may_ask_the_old_ones_go(
     run = expire(spec, stores, at(12))
     assert run is not None
     assert run.forgotten == (1, 2), "the third is the one before the champion"
-    with pytest.raises(Exception, match="1"):
+    with pytest.raises((NotFound, StoreError)):
         stores.models.load(stores.ledger.versions.get("shop", 1))
+    with pytest.raises(Refused, match=r"removed on 2024-01-13 by the file's retention\.models"):
+        promote(spec, 1, stores, Promotion(4, "ann", "back", None, (), at(12)))
     stores.models.load(stores.ledger.versions.get("shop", 3))
     again = expire(spec, stores, at(13))
     assert again is not None

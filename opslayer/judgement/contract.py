@@ -12,6 +12,7 @@ from opslayer.capability import Capability, ColumnType, Kind
 from opslayer.frame import Frame
 from opslayer.judgement import leak
 from opslayer.judgement.checks import Check, Result, shown
+from opslayer.judgement.levels import NAMED_FROM
 from opslayer.judgement.rules import (
     Rule,
     column_rules,
@@ -32,8 +33,6 @@ EXPECTED_ROWS = 50
 """Rows of a class that the reference lets expect, from which its near absence is no accident."""
 VANISHED = 0.05
 """Of the expected rows of a class, the share below which it has vanished."""
-NAMED_FROM = 20
-"""Rows of the reference that carry a class, from which its name is a word and not a person's."""
 
 
 def check(capability: Capability, frame: Frame, reference: Frame | None = None) -> list[Check]:

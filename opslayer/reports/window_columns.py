@@ -17,15 +17,13 @@ import pandas as pd
 from opslayer.capability import Capability, ColumnType, Kind
 from opslayer.judgement import leak
 from opslayer.judgement.checks import shown
+from opslayer.judgement.levels import class_names, level_names
 from opslayer.judgement.soundness import fault_of, numbers
 
 MIN_ROWS = 30
 """Rows below which no distance between two samples means anything."""
 LEVELS = 20
 """Levels of a category that are compared one by one; the rest is "other"."""
-NAMED_FROM = 20
-"""Rows of the reference from which an undeclared class is named: a word, not a person's."""
-
 WIDE = str.maketrans({letter: chr(ord(letter) + 0xFEE0) for letter in "<>&\"'`$\\{}%"})
 """Characters that a script, HTML or a plotting template reads, as their full-width forms."""
 
@@ -154,12 +152,8 @@ def _level_names(name: str, reference: pd.Series, capability: Capability) -> dic
     is_input = name in capability.inputs
     spec = capability.inputs[name] if is_input else None
     declared = (spec.choices if spec else capability.classes) or ()
-    word = "level" if is_input else "class"
-    names: dict[str, str] = {}
-    for rank, (level, rows) in enumerate(reference.value_counts().head(LEVELS).items(), 1):
-        named = level in declared or (not is_input and rows >= NAMED_FROM)
-        names[str(level)] = harmless(str(level)) if named else f"{word} {rank}"
-    return names
+    found = level_names(reference, declared) if is_input else class_names(reference, declared)
+    return {level: harmless(found[level]) for level in list(found)[:LEVELS]}
 
 
 def _renamed(column: pd.Series, names: dict[str, str]) -> pd.Series:

@@ -1,4 +1,4 @@
-"""A person asks for a training: the cause is what they ask for, not that they asked."""
+"""Somebody asks for a training: the cause is what they ask for, not that they asked."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from opslayer.stores import Stores
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, and for which training rows."""
+    """Who asks, for which training rows, and why."""
 
     by: str
     recipe: Recipe = Recipe.ALL
+    kind: CauseKind = CauseKind.PERSON
 
 
 def ask(capability: Capability, stores: Stores, as_of: datetime, asker: Asker) -> Cause:
@@ -34,7 +35,7 @@ def ask(capability: Capability, stores: Stores, as_of: datetime, asker: Asker) -
     settings = digest_of(capability.settings, rows.digest)
     cause = Cause(
         capability=capability.name,
-        kind=CauseKind.PERSON,
+        kind=asker.kind,
         about=f"{rows.rows} rows to {cut:%Y-%m-%d %H:%M} ({settings})",
         at=as_of,
         by=asker.by,

@@ -22,6 +22,7 @@ from opslayer.stores.events import Event, fields_of
 from opslayer.stores.journal import blank, drain
 from opslayer.stores.lake import TABLES, literal
 from opslayer.stores.ledger.database import forget_changes
+from opslayer.stores.ledger.erasures import CALLS
 
 AT_ONCE = 200
 """Lines in one condition of the lake."""
@@ -50,7 +51,8 @@ def erase(subject: str, find: Find, stores: Stores, order: Order) -> Erasure:
     wanted = Erasure(id=id, subject=subject, at=order.at, by=order.by, reason=order.reason)
     erasure = stores.ledger.erasures.begin(wanted)
     named = stores.events.of_subject(subject)
-    ids = stores.ledger.erasures.add_ids(erasure, [event.id for event in named])
+    calls = [event.id for event in named if event.kind in CALLS]
+    ids = stores.ledger.erasures.add_ids(erasure, calls)
     gone = _once([*named, *stores.events.about(ids)])
     asked = sorted({*erasure.capabilities, *_capabilities(gone)})
     erasure = erasure.model_copy(update={"capabilities": tuple(asked)})
@@ -59,23 +61,10 @@ def erase(subject: str, find: Find, stores: Stores, order: Order) -> Erasure:
     for place, count in work.remove(subject):
         erasure = _note(erasure, place, count, stores)
     work.mend(erasure)
+    erasure = work.learnt(erasure)  # with what was trained until then; what comes later is refused
     done = stores.ledger.erasures.keep(erasure.model_copy(update={"done": True}))
     forget_changes(stores.events.url)
     return done
-
-
-def forget_models(erasure: Erasure, stores: Stores) -> Erasure:
-    """Remove the files of the models that had learnt from a subject, as far as nothing that serves
-    needs them any more; returns the receipt with their numbers."""
-    forgotten = {name: list(numbers) for name, numbers in erasure.forgotten.items()}
-    for name, numbers in erasure.models.items():
-        serving = stores.ledger.releases.serving(name)
-        needed = serving.model_versions if serving else set()
-        for number in set(numbers) - needed - set(forgotten.get(name, ())):
-            stores.models.forget(stores.ledger.versions.get(name, number))
-            forgotten.setdefault(name, []).append(number)
-    told = {name: tuple(sorted(numbers)) for name, numbers in forgotten.items()}
-    return stores.ledger.erasures.keep(erasure.model_copy(update={"forgotten": told}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opslayer.capability import METRICS, Capability, Metric
+from opslayer.capability import METRICS, Capability, ColumnType, Metric
 from opslayer.records import Version
 from opslayer.steps.predict import answers, constant_prediction
 from opslayer.stores import Stores
@@ -27,9 +27,9 @@ def evaluate(
 
     Only rows that neither was trained on count; that may leave none. Without a champion the
     candidate is held against a constant (`constant_prediction`). Blocks are numbers of
-    `gate.block` spans since the epoch, slices the columns of `gate.slices`. The comparison is kept
-    as `comparison.json` in the candidate's MLflow run. Raises what `score` raises, and StoreError
-    where the exam's rows are gone.
+    `gate.block` spans since the epoch, slices the columns of `gate.slices`, levels that the file
+    does not declare by their rank. The comparison is kept as `comparison.json` in the candidate's
+    MLflow run. Raises what `score` raises, and StoreError where the exam's rows are gone.
     """
     from opslayer.judgement.gate import Exam
     from opslayer.steps.snapshot import load
@@ -46,11 +46,21 @@ def evaluate(
         champion=_answers(incumbent),
         candidate=_answers(answers(capability, candidate, rows, stores)),
         blocks=window_indices(rows.event_time, capability.gate.block),
-        slices={name: rows.features[name].to_numpy() for name in capability.gate.slices},
+        slices={name: _slice(capability, rows, name) for name in capability.gate.slices},
     )
     against = f"model-{champion.version}" if champion else "constant"
     stores.models.note(candidate, "comparison", comparison(capability, exam, against))
     return exam
+
+
+def _slice(capability: Capability, rows: Frame, name: str) -> np.ndarray:
+    from opslayer.judgement.levels import level_names
+
+    column, spec = rows.features[name], capability.inputs[name]
+    if spec.type is not ColumnType.CATEGORY:
+        return np.asarray(column)
+    named = column.map(level_names(column, spec.choices or ())).astype(object)
+    return np.asarray(named.where(column.notna(), None))
 
 
 def unseen(rows: Frame, candidate: Version, champion: Version | None) -> Frame:

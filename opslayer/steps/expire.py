@@ -210,7 +210,7 @@ class _Work:
     def _forget_models(self, since: datetime) -> int:
         """Remove the files of model versions that are old and that nobody may ask any more."""
         name, ledger = self.capability.name, self.stores.ledger
-        gone = {number for run in ledger.expiries.of(name) for number in run.forgotten}
+        gone = {*ledger.expiries.forgotten(name), *ledger.erasures.forgotten(name)}
         old = {one.version: one for one in ledger.versions.all(name) if one.trained_at < since}
         forgotten = sorted(old.keys() - gone - self._needed())
         for number in forgotten:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opslayer.capability import Capability, Gate
-from opslayer.records import Cause, Verdict, VerdictKind, Version, verdict_id
+from opslayer.records import Cause, CauseKind, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion
 from opslayer.steps.evaluate import evaluate
 from opslayer.steps.inspect import inspect
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from opslayer.judgement.checks import Check
 
 FIRST_LABELS = 30
-"""Held-back labels that do for a first release: it stands against a constant, not a champion."""
+"""Held-back labels that do for a first release, which stands against a constant, and for one in the
+place of a model that may not stay: without it nothing would serve."""
 
 
 def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stores) -> Verdict:
     """The gate's verdict about a candidate, taken once and kept.
 
     A fresh model of the champion's own recipe is the same model with newer data: it passes unless
-    it does harm. Any other candidate has to win.
+    it does harm, and so does one that takes the place of a model which may not stay. Any other
+    candidate has to win.
     """
     from opslayer.judgement import gate
 
@@ -32,11 +34,12 @@ def judge(capability: Capability, candidate: Version, cause: Cause, stores: Stor
     if kept := stores.ledger.verdicts.get(verdict_id(capability.name, VerdictKind.GATE, about)):
         return kept
     serving, release = champion(capability, stores), stores.ledger.releases.newest(capability.name)
+    replaces = cause.kind is CauseKind.ERASURE
     result = gate.judge(
         evaluate(capability, candidate, serving, stores),
-        _rules(capability, first=serving is None),
+        _rules(capability, few=serving is None or replaces),
         capability.task,
-        mode="no_harm" if succeeds(capability, candidate, stores) else "win",
+        mode="no_harm" if replaces or succeeds(capability, candidate, stores) else "win",
     )
     checks = inspect(capability, candidate, serving, stores)
     stopped = _copied(candidate) or _unsound(checks)
@@ -79,6 +82,6 @@ def _unsound(checks: Sequence[Check]) -> str:
     return f"the data is not sound: {'; '.join(failed)}" if failed else ""
 
 
-def _rules(capability: Capability, first: bool) -> Gate:
+def _rules(capability: Capability, few: bool) -> Gate:
     assert capability.gate is not None
-    return capability.gate.model_copy(update={"min_labels": FIRST_LABELS} if first else {})
+    return capability.gate.model_copy(update={"min_labels": FIRST_LABELS} if few else {})

@@ -48,8 +48,8 @@ def promote(
     It ends a canary and leaves rules, experiments and flows as they are. Asking again for the same
     cause, or as the same person with the same words, returns the release that came of it, so that
     whatever was killed may be repeated. Raises StaleParent where another release came first,
-    NotFound for an unknown version, Refused for a version that is champion already or a decision
-    without a name or a reason.
+    NotFound for an unknown version, Refused for one that is champion already or was removed by an
+    erasure or by retention, or a decision without a name or a reason.
     """
     variant = what if isinstance(what, Variant) else model_variant(what)
     newest = stores.ledger.releases.newest(capability.name)
@@ -82,8 +82,7 @@ def publish(capability: Capability, stores: Stores, decision: Promotion, change:
     _need_words(decision.by, decision.reason)
     newest = stores.ledger.releases.newest(capability.name)
     made = _release(capability, newest, decision, change)
-    for number in made.model_versions - (newest.model_versions if newest else set()):
-        stores.ledger.versions.get(capability.name, number)
+    _need_models(made, newest, stores)
     release = _earlier(made, newest, stores)
     if release is None and newest is not None and serves(newest) == serves(made):
         follow(capability, stores)  # a killed promotion is mended by whoever asks again
@@ -142,7 +141,8 @@ def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Rele
     Asking again as the same person with the same words returns the release that came of it: a
     repeated request never goes back twice. Raises NotFound for an unknown release, StaleParent
     where another release came first, Refused where there is nothing to go back to, where it
-    serves already, or without a name or a reason.
+    serves already or its model was removed by an erasure or by retention, or without a name or a
+    reason.
     """
     _need_words(decision.by, decision.reason)
     release = stores.ledger.releases.newest(capability.name)
@@ -151,6 +151,7 @@ def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Rele
     if not _went_back(capability, stores, release, decision):
         target = _target(capability, stores, release, decision.to)
         made = _return(release, target, decision)
+        _need_models(made, release, stores)
         verdict = _verdict(made, release, Change("rollback", {}))
         release = stores.ledger.releases.publish(made, verdict)
     follow(capability, stores)
@@ -193,6 +194,24 @@ def _need_words(by: str, reason: str) -> None:
         raise Refused(
             f"{' and '.join(missing)} must not be empty: a release says who decided, and why"
         )
+
+
+def _need_models(made: Release, newest: Release | None, stores: Stores) -> None:
+    """Refuse a release that names a model which is not there, beside what serves already."""
+    name, removed = made.capability, stores.ledger.erasures.forgotten(made.capability)
+    expired = stores.ledger.expiries.forgotten(name)
+    for number in sorted(made.model_versions - (newest.model_versions if newest else set())):
+        stores.ledger.versions.get(name, number)
+        if number in removed:
+            raise Refused(
+                f"{name}: model version {number} had learnt from somebody who was erased, and was "
+                f"removed (receipt {removed[number]}): choose a later one"
+            )
+        if number in expired:
+            raise Refused(
+                f"{name}: model version {number} was removed on {expired[number]:%Y-%m-%d} by the "
+                "file's retention.models: choose a later one"
+            )
 
 
 def _earlier(made: Release, newest: Release | None, stores: Stores) -> Release | None:

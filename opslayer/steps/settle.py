@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from opslayer.capability import Capability, Kind
 from opslayer.errors import StaleParent
-from opslayer.records import Cause, Release, Verdict, VerdictKind, Version
+from opslayer.records import Cause, CauseKind, Release, Verdict, VerdictKind, Version
 from opslayer.steps.canary import bring
 from opslayer.steps.champion import member
 from opslayer.steps.memory import Memory, recall
-from opslayer.steps.promote import Promotion
+from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
 from opslayer.windows import window_index
 
@@ -76,8 +76,10 @@ def _release(capability: Capability, cause: Cause, winner: Judged, stores: Store
         evidence=(winner.verdict.id,),
         at=cause.at,
     )
+    # A trial would let what had learnt from the erased go on answering for as long as it lasts.
+    serve = promote if cause.kind is CauseKind.ERASURE else bring
     try:
-        release = bring(capability, winner.version, stores, promotion)
+        release = serve(capability, winner.version, stores, promotion)
     except StaleParent as error:
         return Settled(None, f"judged against a champion that no longer serves: {error}")
     return Settled(release, release.reason)

@@ -49,9 +49,10 @@ def train(
     from opslayer.learners.tabular import fit
     from opslayer.steps.snapshot import load
 
+    learnt = stores.ledger.snapshots.get(capability.name, snapshot.digest)
     model = fit(capability, load(capability, snapshot.digest, stores))
     made = _register(capability, snapshot, stores, order, model)
-    version = stores.ledger.versions.add(made)
+    version = stores.ledger.versions.add(made, learnt)
     stores.models.keep_only(version)
     return version
 

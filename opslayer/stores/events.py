@@ -23,7 +23,7 @@ from opslayer.stores.ledger.database import (
     said_time,
     transaction,
 )
-from opslayer.stores.ledger.erasures import not_erased
+from opslayer.stores.ledger.erasures import not_erased, refuse
 from opslayer.stores.ledger.expiries import not_expired
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
@@ -138,7 +138,10 @@ class Events:
         for attempt in range(ATTEMPTS):
             try:
                 with transaction(self.url) as connection:
-                    return _append(connection, entries, writer)
+                    new, taken_out = _append(connection, entries, writer)
+                if taken_out:
+                    forget_changes(self.url)
+                return new
             except IntegrityError:  # only where a database lets two transactions write at once
                 time.sleep(0.01 * attempt)
         raise StoreError(f"writer {writer} is used by too many processes: give each its own name")
@@ -146,7 +149,15 @@ class Events:
     @staticmethod
     def append_in(connection: Connection, records: Sequence[Said], writer: str) -> int:
         """As `append`, as a part of somebody's transaction on the log's own database."""
-        return _append(connection, [_Text.of(record) for record in records], writer)
+        return _append(connection, [_Text.of(record) for record in records], writer)[0]
+
+    def refused(self, entries: Sequence[Row]) -> set[tuple[str, str]]:
+        """Kind and id of those that the log takes in no more, since whom they are of was erased, or
+        they are too old."""
+        read = [(entry, fields_of(entry.text)) for entry in entries]
+        with reading(self.url) as connection:
+            kept = not_expired(connection, not_erased(connection, read))
+        return {(one.kind, one.id) for one in entries} - {(one.kind, one.id) for one, _ in kept}
 
     def interactions(self, ids: Sequence[str]) -> list[Interaction]:
         """The interactions of these ids that are in the log, in the order of the ids."""
@@ -244,12 +255,8 @@ class Events:
         A writer's last number stays taken by an entry that says nothing: given out again, whoever
         has read past it would never see what comes under it.
         """
-        numbers = defaultdict(set)
-        for one in gone:
-            numbers[one.writer].add(one.number)
         with transaction(self.url) as connection:
-            for writer, its in numbers.items():
-                _take_out(connection, writer, sorted(its))
+            _remove(connection, gone)
         forget_changes(self.url)
 
     def adopt(self, limit: int = 1_000) -> int:
@@ -333,10 +340,13 @@ class _Text(NamedTuple):
         return cls(kind, record.id, record.capability, record.model_dump_json())
 
 
-def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
-    read = not_erased(connection, [(entry, fields_of(entry.text)) for entry in entries])
-    read, now = not_expired(connection, read), moment_text(datetime.now(UTC))
-    wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(read)}
+def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tuple[int, int]:
+    """How many entries were new, and how many had to be taken out again because of them."""
+    read = [(entry, fields_of(entry.text)) for entry in entries]
+    kept = not_erased(connection, read)
+    taken_out = _refuse(connection, read) if len(kept) < len(read) else 0
+    kept, now = not_expired(connection, kept), moment_text(datetime.now(UTC))
+    wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(kept)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
     rows = [
@@ -357,7 +367,24 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> int:
     if rows:
         connection.execute(insert(events), rows)
     count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
-    return len(rows)
+    return len(rows), taken_out
+
+
+def _refuse(connection: Connection, read: Sequence[tuple[Row, Mapping[str, Any]]]) -> int:
+    """Take out what was said of calls that are refused before they came; returns how much."""
+    ids = refuse(connection, read)
+    its = select(*COLUMNS).where(events.c.capability == UNKNOWN, events.c.about.in_(ids))
+    gone = [Event(*row.tuple()) for row in connection.execute(its)] if ids else []
+    _remove(connection, gone)
+    return len(gone)
+
+
+def _remove(connection: Connection, gone: Sequence[Placed]) -> None:
+    numbers = defaultdict(set)
+    for one in gone:
+        numbers[one.writer].add(one.number)
+    for writer, its in numbers.items():
+        _take_out(connection, writer, sorted(its))
 
 
 def _last(connection: Connection, writer: str) -> int:

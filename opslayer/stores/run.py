@@ -186,7 +186,7 @@ def _register(client: MlflowClient, registration: Registration, model: LoggedMod
 
 
 def discard_run(client: MlflowClient, experiment: str, run: Run) -> None:
-    """Delete a run that came to nothing, with the models it stored."""
+    """Delete a run that came to nothing, with the models and other files it stored."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     where = f"source_run_id = '{run.info.run_id}'"
@@ -194,6 +194,8 @@ def discard_run(client: MlflowClient, experiment: str, run: Run) -> None:
         files = get_artifact_repository(model.artifact_location, client.tracking_uri)
         files.delete_artifacts()
         client.delete_logged_model(model.model_id)
+    if run.info.artifact_uri:
+        get_artifact_repository(run.info.artifact_uri, client.tracking_uri).delete_artifacts()
     if run.info.status == "RUNNING":
         client.set_terminated(run.info.run_id, "KILLED")
     client.delete_run(run.info.run_id)

@@ -9,6 +9,7 @@ from opslayer.errors import StoreError
 from opslayer.stores.events import Events
 from opslayer.stores.journal.address import Journal
 from opslayer.stores.journal.entry import Entry, entries_in
+from opslayer.stores.journal.erase import overwrite
 from opslayer.stores.journal.lock import exclusive
 from opslayer.stores.journal.segment import LOCK, Segment, forget_strays, segments_in
 
@@ -54,8 +55,12 @@ def _drain(journal: Journal, writer: str, events: Events) -> int:
 def _carry(segment: Segment, writer: str, events: Events) -> int:
     """Carry the records that follow those carried before, of a segment that is being written."""
     began = segment.carried
-    found = list(entries_in(segment.read(began)))
+    data = segment.read(began)
+    found = list(entries_in(data))
     new = _append([entry for entry, _ in found], writer, events)
+    gone = events.refused([entry for entry, _ in found])
+    if gone:  # the call of somebody who was erased while it was answered
+        overwrite(segment.path, data, lambda one: (one.kind, one.id) in gone, began)
     if found:
         segment.note(began + found[-1][1])
     return new
@@ -68,7 +73,8 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
     behind = whole[-1][1] if whole else 0
     rest = list(entries_in(data, behind, past_damage=True))
     new = _append([entry for entry, _ in (*whole, *rest)], writer, events)
-    if rest:  # what is not whole was not cut off: it was acknowledged once
+    if rest and not events.refused([entry for entry, _ in (*whole, *rest)]):
+        # What is not whole was not cut off: it was acknowledged once.
         log.warning("the journal was damaged on its disk; look at %s", segment.keep_aside())
     else:
         segment.remove()
@@ -76,9 +82,8 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
 
 
 def _append(entries: Sequence[Entry], writer: str, events: Events) -> int:
-    # What was blanked says nothing: it was carried before, and is gone from the log.
-    saying = [entry for entry in entries if entry.text.strip()]
-    return sum(events.append_entries(portion, writer) for portion in _portions(saying))
+    said = [entry for entry in entries if not entry.text.isspace()]  # what was erased holds nothing
+    return sum(events.append_entries(portion, writer) for portion in _portions(said))
 
 
 def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

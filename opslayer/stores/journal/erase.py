@@ -75,7 +75,7 @@ def _clean(journal: Journal, chosen: Callable[[Path], Gone], aside: Callable[[Pa
         with exclusive(journal.root / LOCK):
             folders = [journal.root / name for name in journal.writers()]
             segments = [one.path for folder in folders for one in segments_in(folder)]
-            removed = sum(_blank(path, chosen(path)) for path in segments)
+            removed = sum(overwrite(path, path.read_bytes(), chosen(path)) for path in segments)
             damaged = [path for folder in folders for path in folder.glob(f"*{DAMAGED}")]
             return removed + sum(_drop(path) for path in damaged if aside(path))
     except OSError as error:
@@ -84,13 +84,17 @@ def _clean(journal: Journal, chosen: Callable[[Path], Gone], aside: Callable[[Pa
         ) from error
 
 
-def _blank(path: Path, gone: Gone) -> int:
-    data, place, found = path.read_bytes(), 0, 0
+def overwrite(path: Path, data: bytes, gone: Gone, began: int = 0) -> int:
+    """Overwrite those records of a segment that are to go; returns how many.
+
+    `data` is what the file holds from the place `began` on. Raises OSError.
+    """
+    place, found = 0, 0
     handle = os.open(path, os.O_WRONLY)
     try:
         for entry, behind in entries_in(data):
             if gone(entry):
-                os.pwrite(handle, _empty(data[place:behind], entry), place)
+                os.pwrite(handle, _empty(data[place:behind], entry), began + place)
                 found += 1
             place = behind
         os.fsync(handle)

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, Select, select, update
 
 from opslayer.capability import Retrain
 from opslayer.errors import CauseTaken, NotFound, NotNow, StoreError
-from opslayer.records import Cause
+from opslayer.records import Cause, CauseKind
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.room import earliest
 from opslayer.stores.ledger.tables import causes, versions
@@ -174,18 +174,30 @@ class Causes:
     def hold(self, id: str, owner: str) -> Iterator[None]:
         """Renew a claimed cause while the block runs.
 
-        Raises CauseTaken at its end where the lease was lost on the way; the block's own errors
-        come first.
+        Raises CauseTaken where the lease was lost on the way, whatever else went wrong then: who
+        took the cause over clears the block's attempt away from under it.
         """
         over = threading.Event()
         renewing = threading.Thread(target=self._renew_until, args=(id, owner, over), daemon=True)
         renewing.start()
         try:
             yield
+        except Exception as error:
+            if lost := self._lost(id, owner):
+                raise lost from error
+            raise
         finally:
             over.set()
             renewing.join()
         self.renew(id, owner)
+
+    def _lost(self, id: str, owner: str) -> CauseTaken | None:
+        """What to say where another worker has taken a cause over, as far as can be known."""
+        with suppress(StoreError), reading(self.url) as connection:
+            row = _find(connection, id)
+            if row["owner"] != owner:
+                return _held(row)
+        return None
 
     def _renew_until(self, id: str, owner: str, over: threading.Event) -> None:
         while not over.wait(self.lease / 3):
@@ -291,7 +303,7 @@ def _held(row: RowMapping) -> CauseTaken:
 
 def _need_room(connection: Connection, cause: Cause, rules: Retrain) -> None:
     others = _trainings(connection, cause)
-    if not others:  # the first training of all
+    if not others or cause.kind is CauseKind.ERASURE:  # the first of all, or a person's right
         return
     when = earliest(cause.at, len(cause.recipes), others, rules)
     budget = f"at most {rules.budget.runs} trainings per {_span(rules.budget.per)}"

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from opslayer.errors import NotFound
 from opslayer.records import Erasure
 from opslayer.stores.ledger.database import (
     add_new,
@@ -20,6 +21,9 @@ from opslayer.stores.ledger.tables import erased, erasures
 
 ASKED = 500
 """Ids in one statement."""
+CALLS = ("interaction", "start")
+"""The kinds of entry that a call is logged as. Only these are known by their ids once they are
+gone: an exposure's id says what it was, so that the same one may come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,29 @@ class Erasures:
                 connection.execute(insert(erased), fresh)
         return there | {row["id"] for row in fresh}
 
+    def get(self, id: str) -> Erasure:
+        """One receipt; raises NotFound."""
+        with reading(self.url) as connection:
+            found = connection.scalar(select(erasures.c.record).where(erasures.c.id == id))
+        if found is None:
+            raise NotFound(f"there is no receipt {id} of an erasure")
+        return Erasure.model_validate(found)
+
     def all(self) -> list[Erasure]:
         """Every receipt, the oldest first."""
         with reading(self.url) as connection:
             rows = connection.scalars(select(erasures.c.record).order_by(erasures.c.at))
             return [Erasure.model_validate(row) for row in rows]
+
+    def of(self, subject: str) -> list[Erasure]:
+        """A subject's receipts, the oldest first."""
+        return [one for one in self.all() if one.subject == subject]
+
+    def forgotten(self, capability: str) -> dict[int, str]:
+        """The model versions of a capability whose files are gone, and the receipt that says so."""
+        return {
+            number: one.id for one in self.all() for number in one.forgotten.get(capability, ())
+        }
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Which of these interactions are gone."""
@@ -73,6 +95,8 @@ class Erasures:
 class Named(Protocol):
     """A record on its way into the log."""
 
+    @property
+    def kind(self) -> str: ...
     @property
     def id(self) -> str: ...
 
@@ -86,13 +110,30 @@ def not_erased(
     connection: Connection, read: Sequence[tuple[One, Fields]]
 ) -> list[tuple[One, Fields]]:
     """The entries that may be logged: none of an erased subject from before its erasure, and none
-    about an interaction that is gone, whoever replays or restores them."""
-    query = select(erasures.c.subject, func.max(erasures.c.at)).group_by(erasures.c.subject)
-    until: dict[str, str] = dict(row.tuple() for row in connection.execute(query))
-    if not until:
+    about an interaction that is gone, whoever replays or restores them, or was still answering."""
+    last = _last(connection)
+    if not last:
         return list(read)
-    gone = _gone(connection, [_about(*one) for one in read])
-    return [one for one in read if _about(*one) not in gone and not _before(one[1], until)]
+    late = {entry.id for entry, said in read if _before(said, last)}
+    gone = late | _gone(connection, [_about(*one) for one in read])
+    return [one for one in read if _about(*one) not in gone]
+
+
+def refuse(connection: Connection, read: Sequence[tuple[One, Fields]]) -> list[str]:
+    """Remember the calls among entries that may not be logged, so that nothing that is said about
+    them later is either; returns their ids."""
+    last = _last(connection)
+    calls = [one for one in read if one[0].kind in CALLS and _before(one[1], last)]
+    for entry, said in calls:
+        erasure = last[str(said["subject"])][1]
+        add_new(connection, erased, {"id": entry.id, "erasure": erasure})
+    return [entry.id for entry, _ in calls]
+
+
+def _last(connection: Connection) -> dict[str, tuple[str, str]]:
+    """By subject, when it was last erased, and by which erasure."""
+    query = select(erasures.c.subject, erasures.c.at, erasures.c.id).order_by(erasures.c.at)
+    return {subject: (at, id) for subject, at, id in connection.execute(query)}
 
 
 def _about(entry: Named, said: Fields) -> str:
@@ -100,11 +141,11 @@ def _about(entry: Named, said: Fields) -> str:
     return str(said.get("interaction_id", entry.id))
 
 
-def _before(said: Fields, until: Mapping[str, str]) -> bool:
+def _before(said: Fields, last: Mapping[str, tuple[str, str]]) -> bool:
     """Whether an entry is a subject's from before its erasure."""
-    last, at = until.get(str(said.get("subject"))), said_time(said)
+    erasure, at = last.get(str(said.get("subject"))), said_time(said)
     # No record of ours names no time: ingest tells of it.
-    return last is not None and at is not None and at <= last
+    return erasure is not None and at is not None and at <= erasure[0]
 
 
 def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
-from opslayer.errors import NotFound
+from opslayer.errors import NotFound, StoreError
 from opslayer.records import Recipe, Snapshot
 from opslayer.stores.ledger.database import add_new, reading, transaction
 from opslayer.stores.ledger.tables import snapshots
@@ -90,3 +90,17 @@ class Snapshots:
         if found is None:
             raise NotFound(f"{capability} has no snapshot {digest}: `opslayer run` makes one")
         return Snapshot.model_validate(found)
+
+
+def need_unchanged(connection: Connection, learnt: Snapshot) -> None:
+    """Raise StoreError where an erasure, or retention, has changed a snapshot; none can until the
+    transaction's end."""
+    query = select(snapshots.c.record).where(
+        snapshots.c.capability == learnt.capability, snapshots.c.digest == learnt.digest
+    )
+    found = connection.scalar(query.with_for_update())
+    if found is not None and Snapshot.model_validate(found).left != learnt.left:
+        raise StoreError(
+            f"{learnt.capability}: rows were erased, or expired, from training set "
+            f"{learnt.digest[:12]} while it was learnt from: train again"
+        )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from opslayer.errors import NotFound, StoreError
-from opslayer.records import Version
+from opslayer.records import Snapshot, Version
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.snapshots import need_unchanged
 from opslayer.stores.ledger.tables import versions
 
 
@@ -18,12 +19,16 @@ class Versions:
 
     url: str
 
-    def add(self, version: Version) -> Version:
+    def add(self, version: Version, learnt: Snapshot | None = None) -> Version:
         """Keep a version; returns the one that is kept for its cause and recipe.
 
-        Raises StoreError where its number belongs to another training.
+        `learnt` is its training set's record from before that was read. Raises StoreError where
+        an erasure has changed the set since: the model has learnt from what is gone and is named
+        by no receipt; also where its number belongs to another training.
         """
         with transaction(self.url) as connection:
+            if learnt is not None:
+                need_unchanged(connection, learnt)
             kept = _of_training(connection, version)
             if kept is None and not add_new(connection, versions, _row(version)):
                 kept = _of_training(connection, version)
