@@ -8,6 +8,7 @@ from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.deliveries import Deliveries
 from opslayer.stores.ledger.erasures import Erasures
+from opslayer.stores.ledger.expiries import Expiries
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.learnt import LearntTopics
@@ -59,6 +60,10 @@ class Ledger:
     @property
     def erasures(self) -> Erasures:
         return Erasures(self.url)
+
+    @property
+    def expiries(self) -> Expiries:
+        return Expiries(self.url)
 
     @property
     def idempotency(self) -> Idempotency:

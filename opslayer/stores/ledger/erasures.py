@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from opslayer.errors import NotFound, StoreError
 from opslayer.records import Erasure, Record, Time
-from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.database import (
+    add_new,
+    moment_text,
+    reading,
+    said_time,
+    transaction,
+)
 from opslayer.stores.ledger.frozen import column
-from opslayer.stores.ledger.tables import erased, erasures, forgotten, idempotency
+from opslayer.stores.ledger.tables import erased, erasures, forgotten
 
 ASKED = 500
 """Ids in one statement."""
@@ -88,15 +93,6 @@ class Erasures:
             if fresh:
                 connection.execute(insert(erased), fresh)
         return there | {row["id"] for row in fresh}
-
-    def forget_claims(self, ids: Sequence[str]) -> int:
-        """Forget the idempotency keys of interactions; returns how many there were."""
-        removed = 0
-        with transaction(self.url) as connection:
-            for start in range(0, len(ids), ASKED):
-                its = idempotency.c.interaction.in_(ids[start : start + ASKED])
-                removed += connection.execute(delete(idempotency).where(its)).rowcount
-        return removed
 
     def get(self, id: str) -> Erasure:
         """One receipt; raises NotFound."""
@@ -199,12 +195,9 @@ def _about(entry: Named, said: Fields) -> str:
 
 def _before(said: Fields, last: Mapping[str, tuple[str, str]]) -> bool:
     """Whether an entry is a subject's from before its erasure."""
-    erasure = last.get(str(said.get("subject")))
-    try:
-        moment = moment_text(datetime.fromisoformat(said["event_time"]))
-        return erasure is not None and moment <= erasure[0]
-    except (KeyError, TypeError, ValueError):
-        return False  # no record of ours says when it was otherwise: ingest tells of it
+    erasure, at = last.get(str(said.get("subject"))), said_time(said)
+    # No record of ours names no time: ingest tells of it.
+    return erasure is not None and at is not None and at <= erasure[0]
 
 
 def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:
