@@ -18,6 +18,7 @@ from opslayer.capability import Capability, written
 from opslayer.errors import NotFound
 from opslayer.records import Expired, Expiry, digest_of
 from opslayer.sources.interactions import NAME as LOG
+from opslayer.steps.forget import let_go
 from opslayer.steps.intake import Intake
 from opslayer.steps.memory import recall
 from opslayer.steps.snapshot import mend
@@ -27,6 +28,7 @@ from opslayer.stores.journal import blank_absent, drain
 from opslayer.stores.lake import listed, literal, moment
 from opslayer.stores.ledger.database import forget_changes
 from opslayer.stores.ledger.expiries import INTERACTIONS, MODELS, REPORTS, ROWS
+from opslayer.stores.ledger.forgotten import Gone
 
 HOUR = timedelta(hours=1)
 """Horizons stand at whole hours, so that who looks every minute does not do it all every minute."""
@@ -210,11 +212,12 @@ class _Work:
     def _forget_models(self, since: datetime) -> int:
         """Remove the files of model versions that are old and that nobody may ask any more."""
         name, ledger = self.capability.name, self.stores.ledger
-        gone = {*ledger.expiries.forgotten(name), *ledger.erasures.forgotten(name)}
+        gone = ledger.forgotten.of(name).keys()
         old = {one.version: one for one in ledger.versions.all(name) if one.trained_at < since}
         forgotten = sorted(old.keys() - gone - self._needed())
         for number in forgotten:
-            self.stores.models.forget(old[number])
+            why = "it was older than the file's retention.models"
+            let_go(old[number], self.stores, Gone(self.run.at, why))
         self._keep(
             forgotten=tuple(sorted({*self.run.forgotten, *forgotten})),
             models=tuple(sorted(set(self.run.models) - gone - set(forgotten))),

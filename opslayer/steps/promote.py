@@ -198,19 +198,14 @@ def _need_words(by: str, reason: str) -> None:
 
 def _need_models(made: Release, newest: Release | None, stores: Stores) -> None:
     """Refuse a release that names a model which is not there, beside what serves already."""
-    name, removed = made.capability, stores.ledger.erasures.forgotten(made.capability)
-    expired = stores.ledger.expiries.forgotten(name)
+    name, removed = made.capability, stores.ledger.forgotten.of(made.capability)
     for number in sorted(made.model_versions - (newest.model_versions if newest else set())):
         stores.ledger.versions.get(name, number)
         if number in removed:
+            at, why = removed[number]
             raise Refused(
-                f"{name}: model version {number} had learnt from somebody who was erased, and was "
-                f"removed (receipt {removed[number]}): choose a later one"
-            )
-        if number in expired:
-            raise Refused(
-                f"{name}: model version {number} was removed on {expired[number]:%Y-%m-%d} by the "
-                "file's retention.models: choose a later one"
+                f"{name}: model version {number} was removed on {at:%Y-%m-%d}, since {why}: choose "
+                "a later one"
             )
 
 

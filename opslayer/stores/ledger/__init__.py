@@ -9,6 +9,7 @@ from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.deliveries import Deliveries
 from opslayer.stores.ledger.erasures import Erasures
 from opslayer.stores.ledger.expiries import Expiries
+from opslayer.stores.ledger.forgotten import Forgotten
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.learnt import LearntTopics
@@ -72,6 +73,10 @@ class Ledger:
     @property
     def deliveries(self) -> Deliveries:
         return Deliveries(self.url)
+
+    @property
+    def forgotten(self) -> Forgotten:
+        return Forgotten(self.url)
 
     @property
     def topics(self) -> LearntTopics:

@@ -20,7 +20,7 @@ from opslayer.stores.ledger.database import (
     transaction,
 )
 from opslayer.stores.ledger.frozen import column
-from opslayer.stores.ledger.tables import erased, erasures, forgotten
+from opslayer.stores.ledger.tables import erased, erasures
 
 ASKED = 500
 """Ids in one statement."""
@@ -76,10 +76,6 @@ class Erasures:
         with transaction(self.url) as connection:
             row = update(erasures).where(erasures.c.id == erasure.id)
             connection.execute(row.values(**_row(erasure)))
-            for name, numbers in erasure.forgotten.items():
-                for number in numbers:
-                    gone = {"capability": name, "version": number, "erasure": erasure.id}
-                    add_new(connection, forgotten, gone)
         return erasure
 
     def add_ids(self, erasure: Erasure, ids: Iterable[str]) -> set[str]:
@@ -129,13 +125,6 @@ class Erasures:
     def of(self, subject: str) -> list[Erasure]:
         """A subject's receipts, the oldest first."""
         return [one for one in self.all() if one.subject == subject]
-
-    def forgotten(self, capability: str) -> dict[int, str]:
-        """The model versions of a capability whose files are gone, and the receipt that says so."""
-        query = select(forgotten.c.version, forgotten.c.erasure)
-        with reading(self.url) as connection:
-            rows = connection.execute(query.where(forgotten.c.capability == capability))
-            return dict(row.tuple() for row in rows)
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Which of these interactions are gone."""

@@ -63,10 +63,6 @@ class Expiries:
         with reading(self.url) as connection:
             return _of(connection, capability)
 
-    def forgotten(self, capability: str) -> dict[int, datetime]:
-        """The model versions whose files were removed for their age, and when."""
-        return {number: run.at for run in self.of(capability) for number in run.forgotten}
-
     def horizons(self, capability: str) -> dict[str, datetime]:
         """By key of `retention`, the first moment kept; empty where nothing ever expired."""
         query = select(horizons.c.what, horizons.c.since).where(horizons.c.capability == capability)

@@ -157,10 +157,11 @@ erased = Table(
 forgotten = Table(
     "forgotten",
     metadata,
-    # Model versions whose files are gone since they had learnt from somebody who was erased.
+    # Model versions whose files are gone, and why.
     Column("capability", String(64), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("erasure", String(16), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("why", Text, nullable=False),
 )
 
 expiries = Table(
