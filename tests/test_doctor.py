@@ -231,6 +231,8 @@ def test_subjects_need_the_secret_that_hides_them(place: Installation) -> None:
     events.append([answered("5f2b")], "gateway-1")
     (finding,) = found(place, "secret")
     assert finding.status is Health.FAILURE
+    (place.settings.root / "secret").write_text("kept")
+    assert found(place, "secret") == [], "the gateway has made one, and keeps it there"
     (finding,) = found(again(place, settings={"secret": SecretStr("short")}), "secret")
     assert finding.status is Health.WARNING
     assert found(again(place, settings={"secret": SecretStr("x" * 32)}), "secret") == []
