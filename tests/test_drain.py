@@ -285,7 +285,7 @@ def _until_full(stores: Stores, append: Callable[[str], None]) -> Iterator[int]:
     """Append beside another file, draining now and then, until the disk takes no more; then fill
     its last corners. The numbers that were acknowledged."""
     other = stores.journal.root.parents[1] / "other"
-    other.write_bytes(bytes(11 * 2**19))
+    other.write_bytes(bytes(5 * 2**20))
     for number in range(100_000):
         try:
             append(f"k{number:05}")

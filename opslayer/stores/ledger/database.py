@@ -19,6 +19,9 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, ins
 from opslayer.errors import StoreError
 from opslayer.stores.ledger.migrate import migrate
 
+CHECKPOINT = 250
+"""Pages, 1 MB, after which the log of changes goes into the database: by default it grows to four
+times as much, and where a disk is nearly full that is the room in which it would go on."""
 BUSY_MS = 30_000
 """How long a writer waits for another one's transaction: longer than any of ours takes."""
 
@@ -47,6 +50,7 @@ def _make_durable(connection: Any, _: object) -> None:
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged rows at a power cut
     connection.execute("PRAGMA secure_delete=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
 
 
 def _use_wal(connection: Any) -> None:
