@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import stat
 import zipfile
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from at_rest import hits
 from taught import give_database, order, shop
 from test_erase import ANN, BOB, CALLS, SECRET, asked, declare
 
+from benchmarks.first_home import FIRST, make_first_home
 from benchmarks.kills import dies_at_file
 from commands import execute
 from opslayer.records import Interaction
@@ -370,17 +370,15 @@ def test_a_backup_is_never_written_over_another_or_into_what_it_saves(
 
 
 def test_an_earlier_schema_is_backed_up_as_it_is_and_restored_as_this_one(here: Path) -> None:
-    with sqlite3.connect(here / "lived" / "opslayer.db") as connection:
-        connection.executescript(
-            "DROP INDEX events_about; DROP INDEX events_by_answerer;"
-            "ALTER TABLE events DROP COLUMN about; ALTER TABLE events DROP COLUMN answered_by;"
-            "UPDATE opslayer_version SET version_num = '0005'"
-        )
+    shutil.rmtree(here / "lived")
+    entries = make_first_home(here / "lived", 300)
     file = backup(here)
-    assert json.loads(zipfile.ZipFile(file).read("manifest.json"))["revision"] == "0005"
+    assert json.loads(zipfile.ZipFile(file).read("manifest.json"))["revision"] == FIRST
     assert restore(file, "--into", str(here / "new")) == 0
     stores = Stores.at(Settings(home=here / "new"))
-    assert stores.events.answered_by("shop", ["model-1"], 1)[0] == 300
+    kept = stores.events.read("grown", {}, 10_000).events
+    assert {(one.kind, one.id) for one in kept} == entries
+    assert len(stores.events.feedback_about(stores.events.interactions([kept[0].id])[0])) == 1
 
 
 def logged(home: Path) -> tuple[Event, ...]:
