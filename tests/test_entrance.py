@@ -19,7 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 from entrance import FOLDER, configured, entrance, nginx
+from prometheus_client.parser import text_string_to_metric_families
 from serving import Served, serving
+from test_metrics_files import PAGE
 from upstream import calls, upstream
 
 from gateway.call import BODY
@@ -258,6 +260,11 @@ def test_two_gateways_are_one_whole_or_streamed_and_without_one_of_them(site: Si
     while not site.stores.events.interactions(list(ids)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    for gateway in site.gateways:  # what dashboard and alerts rest on is what a gateway says
+        families = text_string_to_metric_families(httpx.get(f"{gateway.url}/metrics").text)
+        samples = [one for family in families for one in family.samples]
+        assert "opslayer_commit_seconds_bucket" in {one.name for one in samples}
+        assert all(set(one.labels) <= PAGE[one.name] for one in samples)
     _kill(_that_had(site, ids.pop()))
     later = [site.ask(f"later {number}") for number in range(20)]
     assert [one.status_code for one in later] == [200] * 20
