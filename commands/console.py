@@ -32,10 +32,12 @@ def console(
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    desk = up.console(serve.listen(host, port))
+    listening = serve.listen(host, port)
+    desk = up.console(listening)
     if as_json:
         emit({"address": desk.address})
     else:
         say(f"console  {desk.address}\nCtrl-C stops it")
     sys.stdout.flush()
-    supervise([desk], here.settings.root / "logs", stopped.is_set, complain)
+    with listening:
+        supervise([desk], here.settings.root / "logs", stopped.is_set, complain)
