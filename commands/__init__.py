@@ -20,6 +20,7 @@ VERBS = {
     "demo": ("commands.demo:demo", "Replay a year of data and show what the loop does."),
     "up": ("commands.up:up", "Start every service, supervised."),
     "serve": ("commands.serve:serve", "Answer the API: the gateway alone."),
+    "console": ("commands.console:console", "Show the console alone."),
     "run": ("commands.run:run", "Run one flow for one capability now."),
     "status": ("commands.status:status", "What serves, how well, and what comes next."),
     "doctor": ("commands.doctor:doctor", "Check this installation, and say what to do."),

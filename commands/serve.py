@@ -19,6 +19,9 @@ from commands.supervisor import Service, supervise
 from opslayer.errors import Refused, StoreError
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 30.0
+"""Seconds a worker gets to stop: those for its calls under way (`gateway.server.GRACE`), and some
+to close its books."""
 
 
 def serve(
@@ -44,7 +47,13 @@ def serve(
     address = f"http://{host}:{port}"
     told = threading.Thread(target=_tell, args=(address, as_json, stopped), daemon=True)
     told.start()
-    supervise(running, here.settings.root / "logs", stopped.is_set, complain)
+
+    def stopping() -> bool:
+        if stopped.is_set():
+            listening.close()  # else callers would still be let in, to wait for nobody
+        return stopped.is_set()
+
+    supervise(running, here.settings.root / "logs", stopping, complain)
 
 
 def introduce_all(here: Context) -> None:
@@ -115,6 +124,7 @@ def services(
             f"http://{address}:{port}/healthz" if number == 1 else "",
             (descriptor,),
             heard,
+            PATIENCE,
         )
         for number in range(1, workers + 1)
     ]
@@ -122,7 +132,7 @@ def services(
     others = [
         Service(
             "drain", [python, "-m", "gateway.drain"], "carries interactions into the log",
-            logs_to_stderr=heard,
+            logs_to_stderr=heard, last=True,
         ),
         Service(
             # It loads much, and nothing is on trial before somebody can be answered.

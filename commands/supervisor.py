@@ -14,7 +14,7 @@ from pathlib import Path
 from opslayer.settings import SUPERVISOR
 
 PATIENCE = 10.0
-"""Seconds a service gets to stop by itself."""
+"""Seconds a service gets to stop by itself, where it says nothing else."""
 
 LIVED = 3.0
 """Seconds after which a service that dies is started again at once."""
@@ -37,6 +37,10 @@ class Service:
     """Open files that it is handed."""
     logs_to_stderr: bool = False
     """Whether it is heard on our own standard error, and not in a file."""
+    patience: float = PATIENCE
+    """Seconds it gets to stop by itself."""
+    last: bool = False
+    """Whether it is stopped once the others are gone: it carries on what they leave."""
 
 
 @dataclass
@@ -116,11 +120,16 @@ def supervise(
                 one.tend(time.monotonic(), tell)
             time.sleep(0.2)
     finally:
-        for one in running:
-            one.ask_to_stop()
-        deadline = time.monotonic() + PATIENCE
-        for one in running:
-            one.stop(deadline)
+        _stop([one for one in running if not one.service.last])
+        _stop([one for one in running if one.service.last])
+
+
+def _stop(running: Sequence[Running]) -> None:
+    for one in running:
+        one.ask_to_stop()
+    asked = time.monotonic()
+    for one in running:
+        one.stop(asked + one.service.patience)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

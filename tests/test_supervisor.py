@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from commands import serve
 from commands.supervisor import LONGEST_PAUSE, Service, pause_after, supervise
+from gateway.server import GRACE
 from opslayer.settings import SUPERVISOR
 
 WRITES_AND_SLEEPS = """
@@ -58,6 +61,44 @@ def test_stopping_leaves_no_process_behind(tmp_path: Path) -> None:
     stop = until(lambda: bool(starts(path)))
     supervise([service(path, 600)], tmp_path / "logs", stop, lambda _: None)
     assert not alive(starts(path)[0])
+
+
+ENDS_SLOWLY = """
+import signal, sys, time
+def end(*_):
+    time.sleep(float(sys.argv[2]))
+    print(sys.argv[3], time.time(), file=open(sys.argv[1], "a"), flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print(sys.argv[3], file=open(sys.argv[1], "a"), flush=True)
+time.sleep(600)
+"""
+
+
+def ending(path: Path, name: str, seconds: float, **how: Any) -> Service:
+    command = [sys.executable, "-c", ENDS_SLOWLY, str(path), str(seconds), name]
+    return Service(name, command, **how)
+
+
+def test_what_carries_on_what_others_leave_is_stopped_after_them(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    services = [ending(path, "carrier", 0, last=True), ending(path, "worker", 1)]
+    stop = until(lambda: path.exists() and len(path.read_text().splitlines()) == 2)
+    supervise(services, tmp_path / "logs", stop, lambda _: None)
+    ended = [line.split()[0] for line in path.read_text().splitlines()[2:]]
+    assert ended == ["worker", "carrier"]
+
+
+def test_a_service_gets_the_time_that_it_asks_for_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    services = [ending(path, "quick", 2, patience=0.5), ending(path, "slow", 2, patience=30)]
+    stop = until(lambda: path.exists() and len(path.read_text().splitlines()) == 2)
+    supervise(services, tmp_path / "logs", stop, lambda _: None)
+    assert [line.split()[0] for line in path.read_text().splitlines()[2:]] == ["slow"]
+
+
+def test_a_gateways_calls_get_the_time_that_its_server_gives_them() -> None:
+    assert serve.PATIENCE > GRACE
 
 
 def test_output_of_a_service_is_in_its_log(tmp_path: Path) -> None:

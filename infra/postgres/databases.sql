@@ -1,0 +1,3 @@
+-- One server, three databases: Opslayer, MLflow and Prefect each migrate their own schema.
+CREATE DATABASE mlflow;
+CREATE DATABASE prefect;
