@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from guard_parts import filled, parts, said
+from guard_talk import talk
 
 Families = dict[str, list[str]]
 
@@ -153,6 +154,8 @@ them: what is left must mean nothing."""
 
 
 def _said(rng: np.random.Generator, families: Families) -> str:
+    if "calm" in families and rng.random() < TALK:
+        return talk(rng)
     family, text = said(rng, families)
     return filled(rng, text, PARTS | KIND if family == "twins" else PARTS)
 
@@ -171,6 +174,8 @@ def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
     return text + str(rng.choice(MARKS))
 
 
+TALK = 0.4
+"""Of harmless sentences, those about nothing."""
 SHARE = 0.4
 """Of harmful texts."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from guard_content import content
 from guard_parts import filled, parts, said
+from guard_talk import talk
 
 Families = dict[str, list[str]]
 
@@ -148,10 +149,14 @@ WORDS = {name: text.split("|") for name, text in SLOTS.items()}
 SHARE = 0.42
 RUDE = 0.2
 """Of harmless texts, those that are chatter or abuse: rude, perhaps, but no orders to a model."""
+TALK = 0.35
+"""Of harmless sentences, those about nothing."""
 JOINTS = ["\n\n", ". ", " ", "\n", "! ", ", and ", "? ", " - "]
 
 
 def _said(rng: np.random.Generator, families: Families) -> str:
+    if "plain" in families and rng.random() < TALK:
+        return talk(rng)
     text = filled(rng, said(rng, families)[1], WORDS)
     return text.replace("<~", "<|").replace("~>", "|>").replace("  ", " ")
 

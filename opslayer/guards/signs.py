@@ -75,6 +75,10 @@ CONTENT_WHOLE: Mapping[str, str] = {
     "delicious gorgeous fine",
 }  # fmt: skip
 FOLDS = str.maketrans("013457@$!|", "oieastasil")
+LEET = re.compile(
+    r"(?<![\w@$|!])[013457@$|!]{1,4}(?=[a-z])|(?<=[a-z])[013457@$|!]{1,4}(?=[a-z])|(?<=[a-z])[013457$]{1,4}(?!\w)"
+)
+"""Figures and marks that stand for letters: beside letters, so that `100` and `great!` stay."""
 WORD = re.compile(r"[^\W\d_](?:[\w@$!|*#&'’]*[^\W_])?|[^\W\d_]")
 LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
@@ -186,7 +190,8 @@ class Stems:
 
 def folded(text: str) -> str:
     """A text in lower case on one line, as it reads once leetspeak and spaced letters are undone."""
-    lower = " ".join(text.lower().split()).translate(FOLDS)
+    lower = " ".join(text.lower().split())
+    lower = LEET.sub(lambda match: match.group().translate(FOLDS), lower)
     return SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
 
 
