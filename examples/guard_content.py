@@ -129,9 +129,10 @@ GROUPS = """jews|muslims|christians|hindus|black people|white people|asians|arab
 |gypsies|gay people|lesbians|trans people|women|men|feminists|the disabled|old people|teenagers|poor people|the homeless|poles|turks|indians|chinese people|americans|russians"""
 GROUP = "gay|trans|lesbian|jewish|muslim|black|asian|arab|mexican|disabled|foreign|bisexual"
 JOBS = "teacher|driver|nurse|cook|writer|singer|doctor|manager|coach|programmer|journalist|waiter|painter|lawyer|cop|plumber"
+MILDER = "fool|clown|liar|coward|donkey|chicken|witch|monster|snob|cheat"
 PARTS = {
     "w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD),
-    "m": _list(MILD), "grp": _list(GROUPS), "grpadj": _list(GROUP), "job": _list(JOBS),
+    "m": _list(MILD), "grp": _list(GROUPS), "grpadj": _list(GROUP), "job": _list(JOBS), "mildn": _list(MILDER),
 }  # fmt: skip
 HARM = {
     "claims": _list(CLAIMS), "verbs": _list(VERBS), "threats": _list(THREATS),
@@ -174,7 +175,7 @@ def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
     return text + str(rng.choice(MARKS))
 
 
-TALK = 0.4
+TALK = 0.5
 """Of harmless sentences, those about nothing."""
 SHARE = 0.4
 """Of harmful texts."""
