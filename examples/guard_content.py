@@ -154,11 +154,14 @@ FINE = {
 them: what is left must mean nothing."""
 
 
-def _said(rng: np.random.Generator, families: Families) -> str:
-    if "calm" in families and rng.random() < TALK:
-        return talk(rng)
+def sentence(rng: np.random.Generator, families: Families) -> str:
+    """One sentence of these families."""
     family, text = said(rng, families)
     return filled(rng, text, PARTS | KIND if family == "twins" else PARTS)
+
+
+def _fine(rng: np.random.Generator, fine: Families) -> str:
+    return talk(rng) if rng.random() < TALK else sentence(rng, fine)
 
 
 def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
@@ -186,10 +189,10 @@ def content(
 ) -> tuple[str, str]:
     """One text and its label."""
     harmful = bool(rng.random() < SHARE)
-    all_said = [_said(rng, fine) for _ in range(int(rng.choice([0, 0, 0, 1, 1, 2, 4])))]
-    own = _said(rng, families if harmful else fine)
-    all_said.insert(int(rng.integers(0, len(all_said) + 1)), own)
-    text = all_said[0]
-    for part in all_said[1:]:
+    parts_said = [_fine(rng, fine) for _ in range(int(rng.choice([0, 0, 0, 1, 1, 2, 4])))]
+    own = sentence(rng, families) if harmful else _fine(rng, fine)
+    parts_said.insert(int(rng.integers(0, len(parts_said) + 1)), own)
+    text = parts_said[0]
+    for part in parts_said[1:]:
         text += str(rng.choice(LINKS)) + part
     return _written(rng, text, harmful), "harmful" if harmful else "harmless"

@@ -149,30 +149,33 @@ WORDS = {name: text.split("|") for name, text in SLOTS.items()}
 SHARE = 0.42
 RUDE = 0.2
 """Of harmless texts, those that are chatter or abuse: rude, perhaps, but no orders to a model."""
-TALK = 0.35
+TALK = 0.4
 """Of harmless sentences, those about nothing."""
 JOINTS = ["\n\n", ". ", " ", "\n", "! ", ", and ", "? ", " - "]
 
 
-def _said(rng: np.random.Generator, families: Families) -> str:
-    if "plain" in families and rng.random() < TALK:
-        return talk(rng)
+def sentence(rng: np.random.Generator, families: Families) -> str:
+    """One sentence of these families."""
     text = filled(rng, said(rng, families)[1], WORDS)
     return text.replace("<~", "<|").replace("~>", "|>").replace("  ", " ")
 
 
+def _plain(rng: np.random.Generator, plain: Families) -> str:
+    return talk(rng) if rng.random() < TALK else sentence(rng, plain)
+
+
 def attack(rng: np.random.Generator, families: Families = ATTACKS, plain: Families = PLAIN) -> str:
     """One to three attacks, often inside an ordinary text."""
-    text = [_said(rng, families) for _ in range(int(rng.choice([1, 1, 1, 1, 2, 3])))]
+    text = [sentence(rng, families) for _ in range(int(rng.choice([1, 1, 1, 1, 2, 3])))]
     for _ in range(int(rng.choice([0, 0, 0, 1, 1, 2, 4]))):
-        text.insert(int(rng.integers(0, len(text) + 1)), _said(rng, plain))
+        text.insert(int(rng.integers(0, len(text) + 1)), _plain(rng, plain))
     return str(rng.choice(JOINTS)).join(text)
 
 
 def ordinary(rng: np.random.Generator, plain: Families = PLAIN) -> str:
     """One to three ordinary sentences, and at times a page of them."""
     count = int(rng.choice([1, 1, 1, 1, 2, 2, 3, 8]))
-    return str(rng.choice(JOINTS)).join(_said(rng, plain) for _ in range(count))
+    return str(rng.choice(JOINTS)).join(_plain(rng, plain) for _ in range(count))
 
 
 def injection(
