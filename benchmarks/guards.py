@@ -118,10 +118,21 @@ def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -
     ]
 
 
-def pii() -> list[Bar]:
-    """Recall by kind, and the share of harmless texts in which something is masked."""
+def marked() -> list[dict[str, Any]]:
+    """The shared sentences with personal data."""
     with gzip.open(DATA / "pii/generated_large.json.gz", "rt") as file:
         sentences: list[dict[str, Any]] = json.load(file)
+    return sentences
+
+
+def personal() -> list[str]:
+    """Their texts alone."""
+    return [one["full_text"] for one in marked()]
+
+
+def pii() -> list[Bar]:
+    """Recall by kind, and the share of harmless texts in which something is masked."""
+    sentences = marked()
     there, found, without = Counter[str](), Counter[str](), Counter[str]()
     for one in sentences:
         seen = find(one["full_text"])
