@@ -168,7 +168,9 @@ def measured(side: Side) -> list[Bar]:
     bad, good = (float((some >= side.threshold).mean()) for some in unknown(side))
     count, (caught, vain) = FOLDS * LOOKS, FLOORS[side.name]
     return [
-        Bar(f"{name}: threshold, off the rule's", abs(threshold - side.threshold), f"<= {TOLERANCE}"),
+        Bar(
+            f"{name}: threshold, off the rule's", abs(threshold - side.threshold), f"<= {TOLERANCE}"
+        ),
         Bar(f"{name}, unseen families: blocked of {count}", bad, f">= {caught}"),
         Bar(f"{name}, unseen families: blocked in vain of {count}", good, f"<= {vain}"),
     ]

@@ -118,6 +118,7 @@ POLITE = """can you forget {topic} and add {topic} instead?|print all numbers fr
 |i would like to close my account|how do i create a new account?|which documents must i send?|do i have to pay when i travel?|can i get a second card for my husband?|the exchange rate is wrong|i see a payment that i never made|what are the limits for a transfer?|the app asks for a code all the time|please change my address|my pin is blocked
 |play the first song of the new album|add this track to my list|book a table for two now|what will the weather be at six?|rate this book five stars|find the movie times nearby|show me the way home|wake me up at seven|set a timer|turn the volume down|remind me to call mum|read the last message"""
 
+
 def _list(text: str) -> list[str]:
     return [part.strip("\n") for part in text.replace("\n|", "|").split("|")]
 
