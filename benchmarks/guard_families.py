@@ -139,7 +139,7 @@ def strangers(side: Side) -> list[list[str]]:
 
 
 def rule(side: Side) -> float:
-    """The threshold by which that share of strangers' texts is blocked, each set counting the same."""
+    """The threshold by which that share of strangers' texts is blocked, each set counting alike."""
     guard = trained(side, side.bad, side.good, FULL)
     looks = [[guard.look(text).score or 0.0 for text in some] for some in strangers(side)]
     steps = np.linspace(0.05, 0.95, 181)
