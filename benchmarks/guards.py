@@ -1,7 +1,9 @@
 """P24, P25 and the recall of P13: what guards catch, what they block in vain, and what they take.
 
 The guards for content and injection are trained as the demo trains them, through the loop's steps.
-Then they look at the tests' hand-written texts, fresh ones and those that helped to make them; at
+Then they look at the tests' hand-written texts: fresh ones, written before anything was tuned and
+measured when all was fixed; the first fresh ones, by which the present form was chosen; and those
+that helped to make it. They look at
 the shared comments (toxicity); and at the shared support questions and voice commands, which are
 harmless. The comments are not blind: a first list of words was chosen by looking at what it missed
 in them, and the thresholds and the form of the signs by figures over all of them. A hash picks the
@@ -26,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, "tests")
 
+import guard_fresh
 import guard_texts as texts_of
 from guard_texts import lines
 from schooling import school
@@ -110,6 +113,11 @@ def texts(*names: str) -> list[list[str]]:
     return [lines(getattr(texts_of, name)) for name in names]
 
 
+def fresh(*names: str) -> list[list[str]]:
+    """The sets of these names that were put aside before anything was tuned."""
+    return [guard_fresh.texts(getattr(guard_fresh, name)) for name in names]
+
+
 def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:
     """Blocked and blocked in vain, which mean nothing without each other."""
     return [
@@ -118,10 +126,21 @@ def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -
     ]
 
 
-def pii() -> list[Bar]:
-    """Recall by kind, and the share of harmless texts in which something is masked."""
+def marked() -> list[dict[str, Any]]:
+    """The shared sentences with personal data."""
     with gzip.open(DATA / "pii/generated_large.json.gz", "rt") as file:
         sentences: list[dict[str, Any]] = json.load(file)
+    return sentences
+
+
+def personal() -> list[str]:
+    """Their texts alone."""
+    return [one["full_text"] for one in marked()]
+
+
+def pii() -> list[Bar]:
+    """Recall by kind, and the share of harmless texts in which something is masked."""
+    sentences = marked()
     there, found, without = Counter[str](), Counter[str](), Counter[str]()
     for one in sentences:
         seen = find(one["full_text"])
@@ -163,8 +182,10 @@ def main() -> int:
     spoken = [row["text"] for row in rows("snips/utterances.csv.gz")]
     bars = [
         *pair("content, comments", content, toxic, fine),
-        *pair("content, fresh", content, *texts("FRESH_HARMFUL", "FRESH_HARMLESS")),
-        *pair("injection, fresh", injection, *texts("FRESH_ATTACKS", "FRESH_ORDINARY")),
+        *pair("content, fresh", content, *fresh("HARMFUL", "HARMLESS")),
+        *pair("injection, fresh", injection, *fresh("ATTACKS", "ORDINARY")),
+        *pair("content, first fresh", content, *texts("FRESH_HARMFUL", "FRESH_HARMLESS")),
+        *pair("injection, first fresh", injection, *texts("FRESH_ATTACKS", "FRESH_ORDINARY")),
         *pair("content, development", content, *texts("HARMFUL", "HARMLESS")),
         *pair("injection, development", injection, *texts("ATTACKS", "ORDINARY")),
         *pii(),

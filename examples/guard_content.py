@@ -8,6 +8,10 @@ sentences as often.
 from __future__ import annotations
 
 import numpy as np
+from guard_parts import filled, parts, said
+from guard_talk import talk
+
+Families = dict[str, list[str]]
 
 NAMES = """you|u|he|she|they|this guy|that woman|my boss|the mayor|the president|the senator|your mom|his wife
 |the referee|these people|those folks|everyone here|the players|this company|the police|the media|liberals
@@ -121,44 +125,43 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.replace("\n", " ").split("|")]
 
 
-PARTS = {"w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD), "m": _list(MILD)}  # fmt: skip
-HARM = [_list(CLAIMS), _list(VERBS), _list(THREATS), _list(LEWD), _list(SPITE)]
-SHARES = [0.5, 0.1, 0.14, 0.06, 0.2]
-PLAIN = _list(CHATTY)
-SLANG = _list(CASUAL)
-TWINS = [_list(CLAIMS), _list(CALM), _list(WISHES), _list(WISHES), _list(CONTEXT)]
-TWIN_SHARES = [0.3, 0.1, 0.1, 0.1, 0.4]
-KIND = {"n": _list(PEOPLE), "a": _list(GOOD) + _list(MILD)}
+GROUPS = """jews|muslims|christians|hindus|black people|white people|asians|arabs|mexicans|immigrants|refugees|foreigners
+|gypsies|gay people|lesbians|trans people|women|men|feminists|the disabled|old people|teenagers|poor people|the homeless|poles|turks|indians|chinese people|americans|russians"""
+GROUP = "gay|trans|lesbian|jewish|muslim|black|asian|arab|mexican|disabled|foreign|bisexual"
+JOBS = "teacher|driver|nurse|cook|writer|singer|doctor|manager|coach|programmer|journalist|waiter|painter|lawyer|cop|plumber"
+MILDER = "fool|clown|liar|coward|donkey|chicken|witch|monster|snob|cheat"
+PARTS = {
+    "w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD),
+    "m": _list(MILD), "grp": _list(GROUPS), "grpadj": _list(GROUP), "job": _list(JOBS), "mildn": _list(MILDER),
+}  # fmt: skip
+HARM = {
+    "claims": _list(CLAIMS), "verbs": _list(VERBS), "threats": _list(THREATS),
+    "lewd": _list(LEWD), "spite": _list(SPITE), **parts("harmful"),
+}  # fmt: skip
+"""What is said in harmful texts, by family."""
 SWEAR = ("fuck", "shit", "damn", "suck", "hate", "puke", "disgust", "hell", "smells", "dick", "bull", "wtf", "ashamed", "shame",
          "disgrace", "dropped", "zoo", "jail", "belong here", "ruining", "destroying", "slept", "knees", "kitchen", "brainwashed",
          "joke", "flushed", "his ass", "her ass", "boots", "devil", "evil", "cancer", "ill", "dead", "crook", "lock", "babies",
          "brain", "sick", "screw", "nobody", "hole", "shut", "nothing", "cry")  # fmt: skip
 """Claims with one of these are harmful whatever stands in their places."""
+TWINS = [one for one in _list(CLAIMS) if not any(word in one for word in SWEAR)]
+KIND = {"n": _list(PEOPLE), "a": _list(GOOD) + _list(MILD)}
+FINE = {
+    "chatty": _list(CHATTY), "casual": _list(CASUAL), "calm": _list(CALM), "wishes": _list(WISHES),
+    "context": _list(CONTEXT), "twins": TWINS,
+} | {f"{name}s": some for name, some in parts("harmless").items()}  # fmt: skip
+"""What is said in harmless texts, by family. Twins are harmful sentences with nothing harmful in
+them: what is left must mean nothing."""
 
 
-def _filled(rng: np.random.Generator, template: str) -> str:
-    return template.format(**{name: str(rng.choice(words)) for name, words in PARTS.items()})
+def sentence(rng: np.random.Generator, families: Families) -> str:
+    """One sentence of these families."""
+    family, text = said(rng, families)
+    return filled(rng, text, PARTS | KIND if family == "twins" else PARTS)
 
 
-def _harm(rng: np.random.Generator) -> str:
-    family = HARM[int(rng.choice(len(HARM), p=SHARES))]
-    return _filled(rng, str(rng.choice(family)))
-
-
-def _twin(rng: np.random.Generator) -> str:
-    """A harmful sentence with nothing harmful in it: what is left of it must mean nothing."""
-    which = int(rng.choice(len(TWINS), p=TWIN_SHARES))
-    if which == len(TWINS) - 1:  # said as it is: there, hard words do no harm
-        return _filled(rng, str(rng.choice(TWINS[which])))
-    template = str(
-        rng.choice([one for one in TWINS[which] if not any(word in one for word in SWEAR)])
-    )
-    parts = PARTS | KIND
-    return template.format(**{name: str(rng.choice(words)) for name, words in parts.items()})
-
-
-def _chat(rng: np.random.Generator) -> str:
-    return _filled(rng, str(rng.choice(SLANG if rng.random() < 0.35 else PLAIN)))
+def _fine(rng: np.random.Generator, fine: Families) -> str:
+    return talk(rng) if rng.random() < TALK else sentence(rng, fine)
 
 
 def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
@@ -175,18 +178,21 @@ def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
     return text + str(rng.choice(MARKS))
 
 
-SHARE = 0.35
+TALK = 0.5
+"""Of harmless sentences, those about nothing."""
+SHARE = 0.4
 """Of harmful texts."""
 
 
-def content(rng: np.random.Generator) -> tuple[str, str]:
+def content(
+    rng: np.random.Generator, families: Families = HARM, fine: Families = FINE
+) -> tuple[str, str]:
     """One text and its label."""
     harmful = bool(rng.random() < SHARE)
-    parts = [_chat(rng) for _ in range(int(rng.integers(0, 4)))]
-    if harmful or rng.random() < 0.6 or not parts:
-        said = _harm(rng) if harmful else _twin(rng)
-        parts.insert(int(rng.integers(0, len(parts) + 1)), said)
-    text = parts[0]
-    for part in parts[1:]:
+    parts_said = [_fine(rng, fine) for _ in range(int(rng.choice([0, 0, 0, 1, 1, 2, 4])))]
+    own = sentence(rng, families) if harmful else _fine(rng, fine)
+    parts_said.insert(int(rng.integers(0, len(parts_said) + 1)), own)
+    text = parts_said[0]
+    for part in parts_said[1:]:
         text += str(rng.choice(LINKS)) + part
     return _written(rng, text, harmful), "harmful" if harmful else "harmless"

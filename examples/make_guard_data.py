@@ -21,7 +21,7 @@ from guard_injection import injection
 from opslayer.guards.signs import HOSTILE, ORDERS, Signs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ROWS = 14_000
+ROWS = 20_000
 SHARES = (0.64, 0.19, 0.17)
 """Of a guard's own texts, of questions to a help desk, and of the other guard's harmless texts."""
 Make = Callable[[np.random.Generator], tuple[str, str]]
@@ -58,8 +58,12 @@ def write(name: str, make: Make, signs: Signs) -> None:
         packed.write(text.getvalue().encode())
 
 
-if __name__ == "__main__":
+def asked() -> list[str]:
+    """What riders write to the help desk."""
     with gzip.open(FOLDER / "support_utterances.csv.gz", "rt", encoding="utf-8") as file:
-        asked = [row["text"] for row in csv.DictReader(file)]
-    write("guard_injection.csv.gz", mixed(injection, content, asked), ORDERS)
-    write("guard_content.csv.gz", mixed(content, injection, asked), HOSTILE)
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+if __name__ == "__main__":
+    write("guard_injection.csv.gz", mixed(injection, content, asked()), ORDERS)
+    write("guard_content.csv.gz", mixed(content, injection, asked()), HOSTILE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from opslayer.guards.signs import HOSTILE
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.5
-"""Chosen so that about one in twenty harmless comments of the shared set is blocked."""
+THRESHOLD = 0.56
+"""By the rule of `benchmarks/guard_families.py`: 5 % of harmless texts that nobody
+wrote for a guard are blocked, comments among them, which are the hard kind."""
 PATTERNS = (
     r"\b(?:kill|hang|shoot|off) (?:your ?self|urself)\b|\bkys\b|\b(?:go|please|just) (?:die|jump off)\b[^.?!]{0,20}\b(?:bitch|loser|bridge|fire)?",
     r"\bi(?:'m| am|'ll| will)? ?(?:going to|gonna|will|'ll) (?:kill|murder|stab|shoot|rape|beat the (?:shit|crap) out of) (?:you|u|him|her|them)\b",

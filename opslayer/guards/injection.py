@@ -5,8 +5,9 @@ from __future__ import annotations
 from opslayer.guards.signs import ORDERS
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.55
-"""Chosen on the development texts of the tests, so that one in thirty harmless ones is blocked."""
+THRESHOLD = 0.35
+"""By the rule of `benchmarks/guard_families.py`: 2.5 % of harmless texts that nobody
+wrote for a guard are blocked."""
 RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|policy|policies|programming|commands?|constraints?|restrictions?|training)"
 PRIOR = r"(?:previous|prior|above|earlier|preceding|initial|original|existing|former|system|your|all|any|the|these|those)"
 PATTERNS = (

@@ -75,6 +75,8 @@ CONTENT_WHOLE: Mapping[str, str] = {
     "delicious gorgeous fine",
 }  # fmt: skip
 FOLDS = str.maketrans("013457@$!|", "oieastasil")
+CALLS = re.compile(r"[!|]+(?![a-z])")
+"""Marks that end a word and stand for no letter: `great!` is no word of its own."""
 WORD = re.compile(r"[^\W\d_](?:[\w@$!|*#&'’]*[^\W_])?|[^\W\d_]")
 LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
@@ -159,6 +161,10 @@ class Stems:
     `rather`."""
     inside: Mapping[str, int]
     """Stems that may stand anywhere in a word."""
+    heads: frozenset[str]
+    """How the long stems begin: most words begin like none, and need no closer look."""
+    within: re.Pattern[str]
+    """Any stem that may stand anywhere."""
 
     @classmethod
     def of(cls, stems: Mapping[str, str]) -> Stems:
@@ -170,23 +176,29 @@ class Stems:
             for stem in some.split():
                 room = inside if stem in ANYWHERE else long if len(stem) > SHORT else short
                 room.setdefault(stem, place)
-        return cls(tuple(stems), long, short, inside)
+        heads = frozenset(stem[: SHORT + 1] for stem in long)
+        within = re.compile("|".join(map(re.escape, inside)) or r"(?!)")
+        return cls(tuple(stems), long, short, inside, heads, within)
 
     def kind(self, word: str) -> str:
         """A word's kind; empty for one that means nothing here."""
-        places = [self.long[word[:size]] for size in LENGTHS if word[:size] in self.long]
-        places += [
-            self.short[stem]
-            for ending in ENDINGS
-            if word.endswith(ending) and (stem := word[: len(word) - len(ending)]) in self.short
-        ]
-        places += [place for stem, place in self.inside.items() if stem in word]
+        places = []
+        if word[: SHORT + 1] in self.heads:
+            places += [self.long[word[:size]] for size in LENGTHS if word[:size] in self.long]
+        if len(word) <= SHORT + LONGEST_ENDING:
+            places += [
+                self.short[stem]
+                for ending in ENDINGS
+                if word.endswith(ending) and (stem := word[: len(word) - len(ending)]) in self.short
+            ]
+        if self.within.search(word):
+            places += [place for stem, place in self.inside.items() if stem in word]
         return self.kinds[min(places)] if places else ""
 
 
 def folded(text: str) -> str:
     """A text in lower case on one line, as it reads once leetspeak and spaced letters are undone."""
-    lower = " ".join(text.lower().split()).translate(FOLDS)
+    lower = CALLS.sub(" ", " ".join(text.lower().split())).translate(FOLDS)
     return SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
 
 
@@ -250,6 +262,7 @@ LENGTHS = range(SHORT + 1, 17)
 WORDS = 40
 """Letters of a word that are looked at."""
 ENDINGS = ("", "s", "es", "ed", "er", "ers", "ing", "y", "ies", "in")
+LONGEST_ENDING = max(map(len, ENDINGS))
 ANYWHERE = frozenset({
     "fuck", "shit", "cunt", "nigg", "fagg", "slut", "pedo", "nazi", "scum", "idiot", "moron",
     "bitch", "retard", "tards", "asshole", "dumbass", "whore", "rapist",
