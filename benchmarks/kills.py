@@ -9,10 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 PRELOADED = ["opslayer.steps.promote", "mlflow.store.tracking.sqlalchemy_store", "mlflow.sklearn"]
+
+CHANGES = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "sqlite3.connect")
+"""Audit events before each of which a kill can leave other files than a kill before the last."""
 
 HARMLESS = ("SELECT", "PRAGMA", "BEGIN", "SAVEPOINT", "RELEASE")
 """A kill before one of these leaves what a kill after the write before it leaves."""
@@ -40,7 +44,16 @@ def dies(point: int, work: Callable[..., Any], *args: Any) -> bool:
 
     RuntimeError if it ended with an error of its own.
     """
-    process = FRESH.Process(target=_work_until, args=(point, work, args))
+    return _died(_work_until, point, work, *args)
+
+
+def dies_at_file(point: int, work: Callable[..., Any], *args: Any) -> bool:
+    """As `dies`, also before the work opens a file to write it, makes, renames or removes one."""
+    return _died(_files_until, point, work, *args)
+
+
+def _died(target: Callable[..., None], point: int, work: Callable[..., Any], *args: Any) -> bool:
+    process = FRESH.Process(target=target, args=(point, work, args))
     process.start()
     process.join()
     if process.exitcode not in (0, -signal.SIGKILL):
@@ -48,15 +61,40 @@ def dies(point: int, work: Callable[..., Any], *args: Any) -> bool:
     return process.exitcode != 0
 
 
-def _work_until(point: int, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    from sqlalchemy import Engine, event
-
+def _files_until(point: int, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
     left = [point]
 
+    def heard(name: str, told: tuple[Any, ...]) -> None:
+        if name in CHANGES or (name == "open" and _writes(told)):
+            _count(left)
+
+    sys.addaudithook(heard)
+    _work(left, work, args)
+
+
+def _writes(told: tuple[Any, ...]) -> bool:
+    """Whether a file is opened to be written, as the audit event `open` tells."""
+    _, mode, flags = told
+    return any(sign in (mode or "") for sign in "wax+") or bool(
+        isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
+
+
+def _count(left: list[int]) -> None:
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _work_until(point: int, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    _work([point], work, args)
+
+
+def _work(left: list[int], work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    from sqlalchemy import Engine, event
+
     def count(*_: Any) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        _count(left)
 
     def count_write(*call: Any) -> None:
         statement = call[2]

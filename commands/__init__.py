@@ -29,6 +29,8 @@ VERBS = {
     "explain": ("commands.explain:explain", "What answered a call, why, and from which rows."),
     "experiment": ("commands.experiment:app", "Compare models, prompts and user flows."),
     "erase": ("commands.erase:erase", "Erase a person, and get the receipt."),
+    "backup": ("commands.backup:backup", "Back everything up into one file, while in use."),
+    "restore": ("commands.restore:restore", "Make the data folder of a backup."),
     "config": ("commands.config:app", "Check the files in configs/."),
     "feedback": ("commands.feedback:app", "Import what was said later about answers."),
     "review": (

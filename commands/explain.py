@@ -68,7 +68,8 @@ def _forward(here: Context, interaction: str, closer: Closer, as_json: bool) -> 
     if found is None:
         raise NotFound(
             f"the log has no interaction {interaction[:64]}: it is the header "
-            "X-Opslayer-Interaction of an answer; one that was removed is not explained any more"
+            "X-Opslayer-Interaction of an answer; one that was erased, or has expired by its "
+            "capability's retention, is not explained any more"
         )
     seen = _closer(here, found, closer)
     if as_json:

@@ -21,7 +21,7 @@ Format = Literal["jsonl", "csv", "parquet"]
 ENDINGS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
 """What a file's name says of how it is written."""
 
-app = App(name="export", help="Write out interactions, labels or a training set.")
+app = App(name="export", help="Write out interactions, labels, a training set, or erasures.")
 
 
 @Parameter(name="*")
@@ -112,6 +112,21 @@ def snapshot(
 
     here = context()
     _give(export_snapshot(here.capability(capability), here.stores, digest), target, as_json)
+
+
+@app.command
+def erasures(*, target: Target = Target(), as_json: AsJson = False) -> None:
+    """Write out who was erased, as keyed hashes and ids alone.
+
+    Kept apart from the data folder, the list lets `opslayer restore` leave out whoever was erased
+    after the backup, also where the data folder is lost.
+    """
+    from opslayer.steps.export import export_erasures
+    from opslayer.stores.secret import fingerprint, installation_secret
+
+    here = context()
+    secret = fingerprint(installation_secret(here.settings))
+    _give(export_erasures(here.stores, secret), target, as_json)
 
 
 def _give(export: Export, target: Target, as_json: bool) -> None:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from prefect import Flow
 
     from opslayer.capability import Capability
-    from opslayer.records import Cause, Verdict
+    from opslayer.records import Cause, Expiry, Verdict
 
 FLOWS = {
     "ingest_data": "take in what is new, and tag it",
     "train_model": "train on what is known now, and release it if the gate lets it through",
     "retrain_model": "train for one cause (cause=ID)",
+    "expire_data": "remove what is older than the file's retention",
     "improve_prompt": "try a prompt whose replies are nearer to what people wanted",
     "watch_production": "judge every window that is due, decide, report, retrain if it pays",
 }
@@ -136,7 +137,8 @@ def _refuse(problems: Sequence[str]) -> None:
 
 
 def _tell(result: Any, here: Context, capability: Capability) -> None:
-    """Verdicts as a table, a settled training as its sentence, what was ingested by source."""
+    """Verdicts as a table, a settled training as its sentence, what was ingested by source, what
+    was removed by place."""
     if hasattr(result, "verdicts"):
         width = capability.monitor.window
         rows = [{**one.model_dump(), "over": _over(one, width)} for one in result.verdicts]
@@ -144,7 +146,11 @@ def _tell(result: Any, here: Context, capability: Capability) -> None:
         show(rows, False, "Verdicts", columns, empty="nothing was due")
         for cause in getattr(result, "causes", ()):
             say(_became(here, cause))
-    if hasattr(result, "release"):
+    if result is None:
+        say(f"{capability.name} names no age under retention: everything is kept")
+    elif hasattr(result, "removed"):
+        _tell_expiry(result)
+    elif hasattr(result, "release"):
         release = result.release
         head = f"release {release.number}" if release else "no release"
         say(f"{head}: {result.reason}")
@@ -153,6 +159,18 @@ def _tell(result: Any, here: Context, capability: Capability) -> None:
         show(rows, False, f"Taken in for {capability.name}")
         for refusal in result.refused:
             complain(f"refused: {refusal}")
+
+
+def _tell_expiry(run: Expiry) -> None:
+    """What was removed where, and which models had learnt from it."""
+    rows = [{"where": place, "removed": count} for place, count in run.removed.items() if count]
+    ages = ", ".join(f"{what} {age}" for what, age in run.ages.items())
+    show(rows, False, f"Older than {ages}, at {run.at:%Y-%m-%d %H:%M} UTC", empty="nothing")
+    if run.snapshots:
+        say(f"{len(run.snapshots)} training and exam sets held such rows")
+    if run.models:
+        numbers = ", ".join(map(str, run.models))
+        say(f"models {numbers} have learnt from them: retention.models says how long they stay")
 
 
 def _over(verdict: Verdict, width: timedelta) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from commands.context import context
 from commands.output import AsJson, between, number, show
 
-COLUMNS = ("capability", "release", "variant", "quality", "over", "last_alarm", "next_run")
+COLUMNS = ("capability", "release", "variant", "quality", "over", "last_alarm", "next_run", "kept")
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -23,8 +23,9 @@ def status(*, as_json: AsJson = False) -> None:
     rows = [step(capability, here.stores.ledger, now) for capability in capabilities]
     if not as_json:
         rows = [_for_a_person(row) for row in rows]
+    columns = COLUMNS if any(row["retention"] for row in rows) else COLUMNS[:-1]
     empty = "no capability yet; declare one in configs/capabilities/NAME.yaml"
-    show(rows, as_json, "Status", COLUMNS, empty)
+    show(rows, as_json, "Status", columns, empty)
 
 
 def _for_a_person(row: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +33,16 @@ def _for_a_person(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "release": row["release"] or f"none yet: opslayer run train_model {row['capability']}",
         "quality": quality and f"{quality['metric']} {number(quality['value'])}",
+        "kept": _kept(row),
         "over": quality
         and between(*(datetime.fromisoformat(quality[end]) for end in ("start", "end"))),
     }
+
+
+def _kept(row: dict[str, Any]) -> str | None:
+    """How long what is kept may grow, and when that was last seen to."""
+    if not row["retention"]:
+        return None
+    ages = ", ".join(f"{what} {age}" for what, age in row["retention"].items())
+    last = row["last_expired"]
+    return f"{ages}; {f'expired {last:%Y-%m-%d %H:%M}' if last else 'nothing expired yet'}"

@@ -15,6 +15,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.expire_data import expire_data
 from flows.improve_prompt import improve_prompt
 from flows.retrain_model import retrain_model
 from flows.train_model import train_model
@@ -28,15 +29,18 @@ AT_ONCE = 2
 
 
 def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
-    """The three deployments of every capability that can be trained, and one for each that has
-    prompts to improve."""
+    """The three deployments of every capability that can be trained, one for each that has prompts
+    to improve, and one for each that keeps things for a time and is not watched."""
     trainable = [capability for capability in capabilities if capability.predictor]
     prompted = [capability for capability in capabilities if capability.prompts]
     return [
         deployment
         for capability in trainable
         for deployment in (watching(capability), retraining(capability), training(capability))
-    ] + [improving(capability) for capability in prompted]
+    ] + [
+        *(improving(capability) for capability in prompted),
+        *(expiring(one) for one in capabilities if one.retention.ages and not one.predictor),
+    ]
 
 
 def watching(capability: Capability) -> RunnerDeployment:
@@ -84,6 +88,17 @@ def improving(capability: Capability) -> RunnerDeployment:
         improve_prompt,
         name=capability.name,
         schedules=[Cron(schedule, timezone="UTC", slug="improve")] if schedule else [],
+        parameters={"capability": capability.name},
+        concurrency_limit=1,
+    )
+
+
+def expiring(capability: Capability) -> RunnerDeployment:
+    """Remove what is too old, on the schedule on which others are watched; watching does it too."""
+    return _made(
+        expire_data,
+        name=capability.name,
+        schedules=[Cron(capability.monitor.schedule, timezone="UTC", slug="expire")],
         parameters={"capability": capability.name},
         concurrency_limit=1,
     )

@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import deployment
 
+from flows.expire_data import let_go
 from flows.ground import Ground, ground, moment
 from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
@@ -36,12 +37,14 @@ class Watched:
 
 @flow(name="watch_production", flow_run_name="{capability}")
 def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
-    """Take in what is new, judge every window that is due, decide, report, retrain if it pays."""
+    """Remove what is too old, take in what is new, judge every window that is due, decide, report,
+    retrain if it pays."""
     here, now = ground(capability), moment(as_of)
     need_release(here)
     if as_of is None:
         loop.notice([here.capability], here.stores, now)  # a new webhook hears of this run too
     loop.follow(here.capability, here.stores)
+    let_go(here, now)  # first: one that was killed has left things undone
     take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
     decided = loop.decide(here.capability, here.stores, now)

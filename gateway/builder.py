@@ -109,7 +109,7 @@ class Builder:
         newest = ledger.releases.serving(capability.name)
         if newest is None:
             return Remembered()
-        gone = ledger.erasures.forgotten(capability.name).keys()
+        gone = ledger.forgotten.of(capability.name).keys()
         cached = self.last_known.load(capability.name)
         if cached.newest == newest and not (
             cached.previous and cached.previous.model_versions & gone

@@ -342,6 +342,43 @@ class Monitor(Section):
     training is decided. Our own page and the scores are kept always."""
 
 
+class Retention(Section):
+    """How long what is kept may grow; where an age is left out, nothing is removed for it.
+
+    `expire_data` removes what is older, within the hour of its runs, and nothing older is taken in
+    again. Sources themselves, counts and what was decided stay as they are.
+    """
+
+    interactions: PositiveDuration | None = None
+    """Calls and all that follows from them, from a call's event_time on: its entries in the log
+    and the journal, feedback and reviews about it, its idempotency key, and in the lake its row,
+    answer, tags, facets and its part in training sets. An older entry that came to no call goes
+    by its own event_time."""
+    rows: PositiveDuration | None = None
+    """Rows of `sources`, from their event_time on, with their tags and their part in training
+    sets; what was put into quarantine, from then on."""
+    models: PositiveDuration | None = None
+    """Files of model versions, from their training on; those that a release on duty, or the one
+    before it, may ask stay, and so do those among which the policy chooses."""
+    reports: PositiveDuration | None = None
+    """Pages about windows and training sets, from when they were drawn. They hold figures and the
+    names of declared levels, no texts."""
+
+    @property
+    def ages(self) -> dict[str, timedelta]:
+        """By key, the ages that are given."""
+        return {name: age for name, age in self if age is not None}
+
+
+def written(duration: timedelta) -> str:
+    """A duration as a file would say it, in the largest unit that is whole: `400d`, `36h`."""
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(duration, timedelta(**{UNITS[unit]: 1}))
+        if not rest:
+            return f"{count}{unit}"
+    return f"{duration // timedelta(milliseconds=1)}ms"
+
+
 class Policy(StrEnum):
     """When to retrain."""
 
@@ -610,6 +647,7 @@ class Capability(Section):
     training: Training | None = None
     gate: Gate | None = None
     monitor: Monitor = Monitor()
+    retention: Retention = Retention()
     retrain: Retrain = Retrain()
     release: ReleaseRules = ReleaseRules()
     guards: Guards = Guards()

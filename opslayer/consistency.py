@@ -15,6 +15,7 @@ from opslayer.capability import (
     Kind,
     Place,
     twice,
+    written,
 )
 from opslayer.records import Value
 
@@ -152,6 +153,23 @@ def _metric_fits_kind(capability: Capability) -> list[Finding]:
         return []
     wrong = f"{capability.gate.metric} does not fit {capability.kind}"
     return [Finding(("gate", "metric"), f"{wrong}; use {', '.join(fitting)}")]
+
+
+def _rows_outlive_their_labels(capability: Capability) -> list[Finding]:
+    """A window is judged once its labels are in: by then its rows must still be there."""
+    if not capability.predictor:
+        return []
+    least = capability.labels.delay + capability.monitor.window
+    needed = f"labels.delay + monitor.window ({written(least)}): rows would be gone before their"
+    return [
+        Finding(
+            ("retention", name),
+            f"{written(age)} is shorter than {needed} window is judged; "
+            f"keep them for at least {written(least)}",
+        )
+        for name, age in capability.retention.ages.items()
+        if name in ("interactions", "rows") and age < least
+    ]
 
 
 def _slices_are_inputs(capability: Capability) -> list[Finding]:
@@ -298,6 +316,7 @@ CHECKS: tuple[Callable[[Capability], list[Finding]], ...] = (
     _upstreams_fit_kind,
     _fallback_pools_exist,
     _metric_fits_kind,
+    _rows_outlive_their_labels,
     _slices_are_inputs,
     _a_trial_widens,
     _rules_fit_inputs,

@@ -389,6 +389,21 @@ class Recipe(StrEnum):
     """The held-back rows: the newest whole blocks, which no model of this training saw."""
 
 
+class Expired(Record):
+    """What retention has taken from a snapshot."""
+
+    rows: int
+    """By now."""
+    at: Time
+    """When it last took some."""
+    ages: dict[str, str]
+    """What the capability's file said then, as `{"interactions": "400d"}`."""
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{age} ({name})" for name, age in self.ages.items())
+        return f"{self.rows:,} rows expired on {self.at:%Y-%m-%d} by retention of {said}"
+
+
 class Snapshot(Record):
     """An immutable set of labelled rows, named by its content."""
 
@@ -408,7 +423,16 @@ class Snapshot(Record):
     tables: dict[str, int] = Field(default_factory=dict)
     """By lake table, the Delta version that holds its rows; empty of one taken by an older code."""
     left: str | None = None
-    """Digest of what erasures have left of it, all that there is now; None while it is whole."""
+    """Digest of what erasures and retention have left of it, all that there is now; None while it
+    is whole."""
+
+    expired: Expired | None = None
+    """What retention has taken from it; None where that is nothing."""
+
+    @property
+    def taken(self) -> int:
+        """The rows it had when it was taken, but for those that were erased."""
+        return self.rows + (self.expired.rows if self.expired else 0)
 
 
 class Version(Record):
@@ -479,6 +503,29 @@ class Topics(Record):
     def by(self) -> str:
         """What its tags are by."""
         return f"topic@{self.number}"
+
+
+class Expiry(Record):
+    """That what had grown too old for a capability's retention was removed."""
+
+    id: str
+    capability: str
+    at: Time
+    ages: dict[str, str]
+    """By key of `retention`, what the capability's file said."""
+    since: dict[str, Time]
+    """By key, the first moment that was kept: what is older is gone, and not taken in again."""
+    done: bool = False
+    """False as long as it was begun and not ended: the next run goes on from there."""
+    removed: dict[str, int] = Field(default_factory=dict)
+    """By place, how many records or files were removed. Of one that was killed and carried on, rows
+    and log entries are counted in full, the others may lack what went just before."""
+    snapshots: tuple[str, ...] = ()
+    """Digests of the training and exam sets that held such rows."""
+    models: tuple[int, ...] = ()
+    """The model versions that had learnt from them and whose files are kept."""
+    forgotten: tuple[int, ...] = ()
+    """The model versions whose files were removed."""
 
 
 class VerdictKind(StrEnum):

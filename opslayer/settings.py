@@ -17,6 +17,8 @@ SUPERVISOR = "OPSLAYER_SUPERVISOR"
 """The variable by which a process that is kept running knows who started it."""
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(parse_networks)]
+DATABASE, TRACKING, LAKE = "opslayer.db", "mlflow.db", "lake"
+"""What lies in the data folder where no variable says otherwise."""
 
 
 class Settings(BaseSettings):
@@ -46,19 +48,25 @@ class Settings(BaseSettings):
         return self.home.expanduser().resolve()
 
     @property
+    def elsewhere(self) -> dict[str, str]:
+        """The parts that a variable puts at an address of its own, each with that variable."""
+        said = {"database": self.database_url, "lake": self.lake_url, "mlflow": self.mlflow_url}
+        return {part: f"OPSLAYER_{part}_url".upper() for part, url in said.items() if url}
+
+    @property
     def database(self) -> str:
         """The SQLAlchemy URL of the ledger and the interaction log."""
-        return self.database_url or f"sqlite:///{self.root / 'opslayer.db'}"
+        return self.database_url or f"sqlite:///{self.root / DATABASE}"
 
     @property
     def lake(self) -> str:
         """The folder or `s3://` address below which every Delta table lies."""
-        return self.lake_url or str(self.root / "lake")
+        return self.lake_url or str(self.root / LAKE)
 
     @property
     def tracking(self) -> str:
         """The MLflow tracking and registry URI; its own database, never ours."""
-        return self.mlflow_url or f"sqlite:///{self.root / 'mlflow.db'}"
+        return self.mlflow_url or f"sqlite:///{self.root / TRACKING}"
 
     @property
     def upstream_reach(self) -> Reach:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from opslayer.steps.decide import decide as decide_step
 from opslayer.steps.examine import examine as examine_step
+from opslayer.steps.expire import expire as expire_step
+from opslayer.steps.expire import expire_aside as expire_aside_step
 from opslayer.steps.facets import tag_calls as tag_calls_step
 from opslayer.steps.improve import improve as improve_step
 from opslayer.steps.ingest import ingest as ingest_step
@@ -29,6 +31,8 @@ HOUR = timedelta(hours=1)
 LONG = timedelta(hours=6)
 """For what reads everything there is, or fits a model to it."""
 
+expire = step(LONG, expire_step)
+expire_aside = step(HOUR, expire_aside_step)
 ingest = step(LONG, ingest_step)
 tag = step(HOUR, tag_step)
 tag_calls = step(HOUR, tag_calls_step)

@@ -25,6 +25,7 @@ from opslayer.settings import Settings
 from opslayer.steps.doctor import CHECKS, Finding, Health, Installation, examine
 from opslayer.stores import Stores
 from opslayer.stores.lake import schema
+from opslayer.stores.last_backup import LastBackup
 from opslayer.stores.ledger.batches import Batch
 
 NOW = datetime.now(UTC)
@@ -230,6 +231,8 @@ def test_subjects_need_the_secret_that_hides_them(place: Installation) -> None:
     events.append([answered("5f2b")], "gateway-1")
     (finding,) = found(place, "secret")
     assert finding.status is Health.FAILURE
+    (place.settings.root / "secret").write_text("kept")
+    assert found(place, "secret") == [], "the gateway has made one, and keeps it there"
     (finding,) = found(again(place, settings={"secret": SecretStr("short")}), "secret")
     assert finding.status is Health.WARNING
     assert found(again(place, settings={"secret": SecretStr("x" * 32)}), "secret") == []
@@ -337,3 +340,17 @@ def test_the_command_exits_with_1_only_for_a_failure(
     findings = json.loads(capsys.readouterr().out)
     assert all(set(one) == {"code", "status", "message", "way_out"} for one in findings)
     assert [one["code"] for one in findings if one["status"] == "failure"] == ["database"]
+
+
+def test_a_backup_is_missed_once_something_has_served_for_a_week(place: Installation) -> None:
+    stores_of(place).ledger.releases.publish(release(at=NOW - timedelta(days=6)))
+    assert found(place, "backup") == []
+    later = replace(place, as_of=NOW + timedelta(days=2))
+    (warning,) = found(later, "backup")
+    assert warning.message.startswith("there is no backup, and something serves since")
+    LastBackup(taken=NOW, file="/else/one.backup").write(place.settings.root)
+    (fine,) = [one for one in examine(later) if one.code == "backup"]
+    assert fine.status is Health.OK
+    assert "the last backup was taken at" in fine.message
+    (warning,) = found(replace(place, as_of=NOW + timedelta(days=8)), "backup")
+    assert warning.way_out == "opslayer backup --output FOLDER"

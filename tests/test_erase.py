@@ -24,20 +24,24 @@ from commands import execute
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
 from opslayer.errors import NotFound, Refused, StoreError
-from opslayer.records import Erasure, Exposure, Feedback, Interaction, Shadow
+from opslayer.records import Cause, CauseKind, Exposure, Feedback, Interaction, Shadow
 from opslayer.settings import Settings
 from opslayer.sources.interactions import LogFeed
 from opslayer.sources.part import Part
 from opslayer.steps.forget import forget
 from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
+from opslayer.steps.judge import judge
+from opslayer.steps.memory import recall
 from opslayer.steps.promote import Promotion, Rollback, promote, rollback
+from opslayer.steps.settle import Judged, settle
 from opslayer.steps.snapshot import load
 from opslayer.steps.trace import verify
 from opslayer.steps.train import train
 from opslayer.stores import Stores
 from opslayer.stores.journal import Entry, drain
 from opslayer.stores.ledger.batches import Batch
+from opslayer.stores.ledger.forgotten import Gone
 from opslayer.stores.secret import installation_secret, subject_hash
 from opslayer.user import user
 
@@ -210,10 +214,7 @@ def test_a_gateway_elsewhere_lets_go_of_its_copy_of_a_model_that_is_gone(
     with serving(tmp_path / "home", tmp_path / "configs") as served:
         assert answers(served) == "2"
         assert len(list(copies.iterdir())) == 2, "the one before stands in"
-        gone = Erasure(
-            id="r", subject="s", at=START, by="ann", reason="asked", forgotten={"shop": (1,)}
-        )
-        stores.ledger.erasures.keep(stores.ledger.erasures.begin(gone))  # as from elsewhere
+        stores.ledger.forgotten.add("shop", 1, Gone(START, "somebody elsewhere said so"))
         until(lambda: len(list(copies.iterdir())) == 1)
         assert answers(served) == "2"
 
@@ -252,11 +253,31 @@ def test_with_retrain_what_is_left_is_learnt_and_serves_whatever_the_cool_down(
     assert release is not None
     assert (release.number, release.model_versions, release.by) == (2, {2}, user())
     assert hits(tmp_path / "home", [SECRET, ANN]) == [], "Prefect's own files are there, too"
-    with pytest.raises(Refused, match=f"removed .receipt {receipts[0].id}"):
+    with pytest.raises(Refused, match=f"erased .receipt {receipts[0].id}"):
         rollback(spec, stores, Rollback("bob", "it was nicer", datetime.now(UTC), to=1))
     again = Promotion(2, "bob", "it was nicer", None, (), datetime.now(UTC))
     with pytest.raises(Refused, match="choose a later one"):
         promote(spec, 1, stores, again)
+
+
+def test_the_policy_neither_scores_nor_goes_back_to_a_model_that_is_gone(stores: Stores) -> None:
+    spec = live(stores)
+    for number, kind in ((1, CauseKind.PERSON), (2, CauseKind.ERASURE)):
+        if number == 2:
+            say(stores)
+            snapshot, ordered = order(stores, spec, 13, about="without her")
+            train(spec, snapshot, stores, ordered)
+        version = stores.ledger.versions.get("shop", number)
+        cause = Cause(capability="shop", kind=kind, about="asked", at=datetime.now(UTC))
+        settle(spec, cause, [Judged(version, judge(spec, version, cause, stores))], stores)
+    memory = recall(spec, stores)
+    assert memory is not None
+    assert [one.version for one in memory.state.pool] == [1, 2]
+    (receipt,) = stores.ledger.erasures.all()
+    assert forget(receipt, stores).forgotten == {"shop": (1,)}
+    left = recall(spec, stores)
+    assert left is not None
+    assert [one.version for one in left.state.pool] == [2]
 
 
 def test_where_too_little_is_left_to_learn_from_she_is_told_what_serves_on(
@@ -282,7 +303,7 @@ def test_a_training_that_had_read_her_rows_is_not_kept(stores: Stores) -> None:
     learnt = stores.ledger.snapshots.get("shop", version.snapshot)
     say(stores)
     late = version.model_copy(update={"version": 2, "cause": "another"})
-    with pytest.raises(StoreError, match="erased from training set"):
+    with pytest.raises(StoreError, match="from training set"):
         stores.ledger.versions.add(late, learnt)
     now = stores.ledger.snapshots.get("shop", version.snapshot)
     assert stores.ledger.versions.add(late, now) == late

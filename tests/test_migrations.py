@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,28 @@ def test_what_was_logged_before_lineage_is_found_by_it_afterwards(url: str) -> N
             (None, None),
             (None, None),
         ]
+
+
+def test_what_was_logged_before_retention_has_its_age_afterwards(url: str) -> None:
+    made, before = create_engine(url), datetime.now(UTC)
+    said = [{"event_time": "2024-01-01T02:00:00+02:00"}, {"event_time": "long ago"}, ["no record"]]
+    with made.begin() as connection:
+        upgrade(connection, "0006")
+        for number, record in enumerate(said, 1):
+            connection.execute(
+                text(
+                    "INSERT INTO events (writer, number, capability, kind, id, record)"
+                    " VALUES ('w', :number, 'desk', 'interaction', :id, :record)"
+                ),
+                {"number": number, "id": f"{number}", "record": json.dumps(record)},
+            )
+    made.dispose()
+    Ledger(url).releases.newest("desk")
+    with reading(url) as connection:
+        found = connection.scalars(text("SELECT event_time FROM events ORDER BY number"))
+        first, *others = (datetime.fromisoformat(one) for one in found)
+    assert first == datetime(2024, 1, 1, tzinfo=UTC)
+    assert all(one >= before for one in others), "as old as what has just come"
 
 
 LOGGED = [

@@ -250,3 +250,17 @@ def test_two_registrations_of_one_training_leave_the_one_in_the_ledger(stores: S
     with pytest.raises(NotFound):
         Models(f"{stores.models.tracking_uri}?", stores.models.root).load(late)
     assert Models(f"{stores.models.tracking_uri}?", stores.models.root).load(kept)
+
+
+def test_what_is_forgotten_in_a_copied_home_goes_there_and_stays_in_the_first(
+    stores: Stores, home: Path, tmp_path: Path
+) -> None:
+    version = trained(stores, shop(), 30, about="copied")
+    copied = Path(shutil.copytree(home, tmp_path / "copy"))
+    before = len(list((home / "models").rglob("model.skops")))
+    Stores.at(Settings(home=copied)).models.forget(version)
+    assert len(list((copied / "models").rglob("model.skops"))) == before - 1
+    assert not list((copied / "models").rglob(f"{version.run_id}/artifacts/*.png"))
+    assert len(list((home / "models").rglob("model.skops"))) == before
+    assert list((home / "models").rglob(f"{version.run_id}/artifacts/*.png"))
+    Models(f"{stores.models.tracking_uri}?", stores.models.root).load(version)

@@ -27,7 +27,9 @@ def parts(desk: Desk, id: str) -> list[str]:
     """The page's parts; NotFound for no such interaction."""
     found = explain(desk.stores, id)
     if found is None:
-        raise NotFound(f"there is no interaction {id[:64]!r}: it may have been erased, or be older")
+        raise NotFound(
+            f"there is no interaction {id[:64]!r}: it may have been erased, or have expired"
+        )
     said = {name: found.pop(name) for name in ("input", "output", "why", "facets", "feedback")}
     return [
         facts((name.replace("_", " "), shown(value)) for name, value in found.items()),

@@ -66,9 +66,18 @@ def summary(desk: Desk, capability: Capability, now: datetime) -> Markup:
             ("On trial", row["on_trial"]),
             ("Experiments", ", ".join(row["experiments"]) or None),
             ("Last alarm", moment(row["last_alarm"])),
+            ("Kept for", _kept(row)),
             ("Looked at next", moment(row["next_run"])),
         ]
     )
+
+
+def _kept(row: dict[str, Any]) -> str | None:
+    """How old what is kept may grow, and when that was last seen to; None where no age is given."""
+    if not row["retention"]:
+        return None
+    ages = ", ".join(f"{what} {age}" for what, age in row["retention"].items())
+    return f"{ages}; last removed {moment(row['last_expired']) or 'never'}"
 
 
 def quality(desk: Desk, capability: Capability) -> Markup:

@@ -7,7 +7,7 @@ Windows are numbered in time order; some may be missing, and labels may come lat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
@@ -178,6 +178,11 @@ def serving(state: State, member: Member) -> State:
         return state
     pool = state.pool if member in state.pool else (member, *state.pool)
     return _serving(replace(state, pool=_newest(pool, member.version)), member.version)
+
+
+def without(state: State, gone: Collection[int]) -> State:
+    """The state after models were removed: there is nothing to score or to go back to."""
+    return replace(state, pool=tuple(one for one in state.pool if one.version not in gone))
 
 
 def successor(state: State, fresh: Sequence[Member]) -> Member | None:

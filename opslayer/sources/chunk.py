@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -27,6 +28,8 @@ class Fault:
     reason: str
     raw: str
     """What the source said, shortened to `RAW` characters."""
+    event_time: datetime | None = None
+    """When it was true; None where it doesn't say so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ input is, and goes to quarantine with every reason. Columns the contract doesn't
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -83,10 +84,34 @@ class Typed:
     remarks: int = 0
     """Feedback that states no target: it stays in the interaction log alone."""
 
+    def since(self, moment: datetime) -> Typed:
+        """What happened from a moment on, and what doesn't say when it did."""
+        kept = _from(self.rows, moment)
+        at = np.flatnonzero(kept.to_numpy(zero_copy_only=False))
+        return replace(
+            self,
+            rows=self.rows.filter(kept),
+            contents=[self.contents[index] for index in at.tolist()],
+            repeated=self.repeated[at],
+            targets=self.targets.take(pa.array(at)),
+            known=self.known.take(pa.array(at)),
+            faults=tuple(
+                one for one in self.faults if not one.event_time or one.event_time >= moment
+            ),
+            answers=self.answers and self.answers.filter(_from(self.answers, moment)),
+            statements=self.statements and self.statements.filter(_from(self.statements, moment)),
+        )
+
     @property
     def good(self) -> int:
         """Good rows and statements."""
         return len(self.rows) + (0 if self.statements is None else len(self.statements))
+
+
+def _from(rows: pa.Table, moment: datetime) -> pa.Array:
+    """Which rows happened from a moment on."""
+    kept = pc.greater_equal(rows.column("event_time"), pa.scalar(moment, MOMENT))
+    return pc.fill_null(kept, True).combine_chunks()
 
 
 def contract_of(capability: Capability) -> str:
@@ -109,7 +134,7 @@ def typed(capability: Capability, layout: Layout, chunk: Chunk, seen: Seen) -> T
     }
     own = _own(capability, layout, chunk)
     named = [(name or layout.known_time or name, done) for name, done in own.items()]
-    faults = _faults(chunk, [*inputs.items(), *named])
+    faults = _faults(chunk, [*inputs.items(), *named], own[layout.event_time].values)
     good = np.setdiff1d(np.arange(len(chunk.lines)), [index for index, _ in faults])
     kept = {name: done.values.take(pa.array(good)) for name, done in own.items()}
     values = {INPUT + name: done.values.take(pa.array(good)) for name, done in inputs.items()}
@@ -184,7 +209,9 @@ def _column(chunk: Chunk, name: str) -> pa.Array:
     return pa.nulls(len(chunk.lines)) if found is None else found
 
 
-def _faults(chunk: Chunk, columns: Iterable[tuple[str, Cells]]) -> list[tuple[int, Fault]]:
+def _faults(
+    chunk: Chunk, columns: Iterable[tuple[str, Cells]], event_time: pa.Array
+) -> list[tuple[int, Fault]]:
     """One fault for each bad row, with every column and reason."""
     found: dict[int, dict[str, str]] = {}
     for name, done in columns:
@@ -200,6 +227,7 @@ def _faults(chunk: Chunk, columns: Iterable[tuple[str, Cells]]) -> list[tuple[in
                 ", ".join(reasons),
                 "; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
                 chunk.raw(index),
+                event_time[index].as_py(),
             ),
         )
         for index, reasons in sorted(found.items())

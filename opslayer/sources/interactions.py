@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -23,9 +24,10 @@ from opslayer.sources.contract import Layout, Typed, contract_of, typed
 from opslayer.sources.part import Part, Parts
 from opslayer.sources.seen import Seen
 from opslayer.sources.values import column_of
-from opslayer.stores.events import Event, Events
+from opslayer.stores.events import Event, Events, fields_of
 from opslayer.stores.lake import MOMENT, schema
 from opslayer.stores.ledger.batches import Batch
+from opslayer.stores.ledger.database import said_time
 
 NAME = "interactions"
 """The log's name as a source; no source in a file may be called so."""
@@ -262,4 +264,6 @@ def _briefly(error: ValidationError) -> str:
 
 def _fault(entry: Event, reason: str) -> Fault:
     column = reason.split(":", 1)[0]
-    return Fault(entry.writer, entry.number, column, reason, shortened(entry.text))
+    said = said_time(fields_of(entry.text))
+    at = datetime.fromisoformat(said) if said else None
+    return Fault(entry.writer, entry.number, column, reason, shortened(entry.text), at)

@@ -26,9 +26,9 @@ class Present:
         """
         if not len(ids) or not self._found(table, key, ids, where):
             return schema(self.capability, table).empty_table()
-        columns = [
-            name for name in schema(self.capability, table).names if name in self._has(table)
-        ]
+        # A column that the contract gained since is in no row yet.
+        there = self.lake.columns(self.capability, table)
+        columns = [name for name in schema(self.capability, table).names if name in there]
         parts = [
             part.filter(pc.is_in(part.column(key), ids))
             for part in self.stream(table, columns, where)
@@ -50,11 +50,6 @@ class Present:
             pc.any(pc.is_in(part.column(key), ids)).as_py()
             for part in self.stream(table, [key], where)
         )
-
-    def _has(self, table: str) -> set[str]:
-        # A column that the contract gained since is in no row yet.
-        opened = self.lake.open(self.capability, table)
-        return {field.name for field in opened.schema().fields}
 
     def _whole(self, table: str, found: pa.Table) -> pa.Table:
         wanted = schema(self.capability, table)

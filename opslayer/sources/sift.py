@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -26,7 +26,7 @@ from opslayer.stores.lake import INPUT, Lake, literal, moment, schema
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of it: read = stored + present + quarantined + statements + remarks."""
+    """What became of it: read = stored + present + quarantined + statements + remarks + expired."""
 
     read: int = 0
     """Rows of sources, and entries of the interaction log."""
@@ -40,6 +40,8 @@ class Counts:
     """Feedback that states a target, new as a tag."""
     remarks: int = 0
     """What is no row and states no target; it stays in the interaction log."""
+    expired: int = 0
+    """What is from before the capability's horizon: retention has removed it, or would."""
     tags: int = 0
     """Tags new in the lake: from targets in rows, and from statements."""
     corrections: int = 0
@@ -58,7 +60,7 @@ class Counts:
     def balanced(self) -> bool:
         """Whether all that was read is accounted for."""
         kept = self.stored + self.present + self.quarantined + self.statements + self.remarks
-        return self.read == kept
+        return self.read == kept + self.expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,13 @@ class Sieve:
     source: str
     as_of: datetime
     """A correction is known from here on, unless its source says since when."""
+    since: datetime | None = None
+    """Nothing that happened before is taken."""
 
     def sift(self, typed: Typed) -> Sifted:
         """Part a chunk. Reads the lake, writes nothing."""
+        everything = typed
+        typed = everything.since(self.since) if self.since else everything
         new, contrary = self._compare(typed)
         tags = _Stated(typed, self, contrary).tags()
         rows = typed.rows.take(pa.array(new, pa.int64()))
@@ -103,6 +109,7 @@ class Sieve:
             quarantined=len(quarantine),
             statements=len(said),
             remarks=typed.remarks,
+            expired=everything.good - typed.good + len(everything.faults) - len(typed.faults),
             tags=len(tags) + len(said),
             corrections=len(tags) - tags.column("supersedes").null_count,
         )
@@ -159,9 +166,12 @@ class Sieve:
 
     def _quarantine(self, faults: list[Fault]) -> pa.Table:
         wanted = schema(self.capability, "quarantine")
-        names = wanted.names
+        names = [name for name in wanted.names if name != "event_time"]
         held = self._held_faults(faults, names)
-        rows = [{"source": self.source, **{n: getattr(f, n) for n in names[1:]}} for f in faults]
+        rows = [
+            {"source": self.source, **asdict(one), "event_time": one.event_time or self.as_of}
+            for one in faults
+        ]
         new = [row for row in rows if tuple(row[name] for name in names) not in held]
         return pa.Table.from_pylist(new, wanted)
 
@@ -247,7 +257,7 @@ def _contrary(typed: Typed, at: int, reason: str) -> Fault:
     row = typed.rows.slice(at, 1).to_pylist()[0]
     raw = json.dumps({**row, "target": typed.targets[at].as_py()}, default=str, ensure_ascii=False)
     text = f"{reason}: {row['row_id']} is in the lake, or came before in the file"
-    return Fault(row["file"], row["line"], "", text, shortened(raw))
+    return Fault(row["file"], row["line"], "", text, shortened(raw), row["event_time"])
 
 
 def _digest(*parts: str) -> str:

@@ -16,17 +16,17 @@ from opslayer.errors import OpslayerError, Refused
 from opslayer.records import Erasure, digest_of
 from opslayer.sources.interactions import NAME
 from opslayer.steps.intake import Intake
-from opslayer.steps.snapshot import content_digest, held
+from opslayer.steps.snapshot import mend
 from opslayer.steps.topics import forget
 from opslayer.stores import Stores
 from opslayer.stores.events import Event, fields_of
 from opslayer.stores.journal import blank, drain
-from opslayer.stores.lake import TABLES, listed, literal
+from opslayer.stores.lake import TABLES, literal
 from opslayer.stores.ledger.database import forget_changes
 from opslayer.stores.ledger.erasures import CALLS
 
 AT_ONCE = 200
-"""Ids in one condition of the lake."""
+"""Lines in one condition of the lake."""
 
 Find = Callable[[str], Capability]
 """From a capability's name to what its file declares."""
@@ -82,9 +82,8 @@ class _Work:
         """The receipt with every snapshot that holds such rows, and every model trained on one."""
         snapshots = {name: set(digests) for name, digests in erasure.snapshots.items()}
         for one in self.declared:
-            for where in self._by_id():
-                found = self.stores.lake.snapshots_with(one.name, where)
-                snapshots.setdefault(one.name, set()).update(found)
+            found = self.stores.lake.holders(one, self.ids)
+            snapshots.setdefault(one.name, set()).update(found)
         kept = {name: tuple(sorted(digests)) for name, digests in snapshots.items() if digests}
         versions = self.stores.ledger.versions
         models = {
@@ -98,7 +97,7 @@ class _Work:
         """Remove it place by place; each with how many records or files it had there."""
         stores, ids = self.stores, self.ids
         yield from self._from_lake()
-        yield "idempotency keys", stores.ledger.erasures.forget_claims(ids)
+        yield "idempotency keys", stores.ledger.idempotency.forget_of(ids)
         yield "reviews", stores.reviews.forget(ids)
         yield "topics", sum(forget(one, stores, self.gone) for one in self.declared)
         yield "events", len(self.gone)
@@ -109,13 +108,8 @@ class _Work:
 
     def mend(self, erasure: Erasure) -> None:
         """Say in the ledger what is left of each snapshot that held such rows."""
-        ledger = self.stores.ledger.snapshots
         for one in self.declared:
-            for record in ledger.of(one.name, erasure.snapshots.get(one.name, ())):
-                content = held(one, record, self.stores)
-                left = content_digest(content, record.capability, record.recipe)
-                update = {"left": left, "rows": content.num_rows}
-                ledger.replace(record.model_copy(update=update))
+            mend(one, erasure.snapshots.get(one.name, ()), self.stores)
 
     def _from_lake(self) -> Iterator[tuple[str, int]]:
         """Remove rows, answers, tags and members of snapshots, and what was put into quarantine;
@@ -123,13 +117,10 @@ class _Work:
         for one in self.declared:
             Intake(one, self.stores, datetime.now(UTC)).clear()
         for table in TABLES:
-            where = list(self._by_place() if table == "quarantine" else self._by_id())
-            counts = [self.stores.lake.remove(one, table, where) for one in self.declared]
+            aside = table == "quarantine"
+            which = {"where": list(self._by_place())} if aside else {"ids": self.ids}
+            counts = [self.stores.lake.remove(one, table, **which) for one in self.declared]
             yield f"lake/{table}", sum(counts)
-
-    def _by_id(self) -> Iterator[str]:
-        for start in range(0, len(self.ids), AT_ONCE):
-            yield f"row_id IN ({listed(self.ids[start : start + AT_ONCE])})"
 
     def _by_place(self) -> Iterator[str]:
         """Entries that were put into quarantine stand there by writer and number."""

@@ -41,6 +41,14 @@ TYPES: dict[Any, Type] = {
     AwareDatetime: "time",
 }
 LABEL_COLUMNS = ("row_id", "value", "event_time", "known_time", "source", "confidence")
+ERASURE_COLUMNS: dict[str, Type] = {
+    "secret": "text",
+    "id": "text",
+    "subject": "text",
+    "at": "time",
+    "ids": "json",
+    "forget": "truth",
+}
 
 Row = dict[str, Any]
 
@@ -100,6 +108,16 @@ def export_snapshot(capability: Capability, stores: Stores, digest: str | None =
         **{INPUT + name: frame.features[name] for name in record.columns},
     }
     return replace(_table(columns), snapshot=record)
+
+
+def export_erasures(stores: Stores, secret: str) -> Export:
+    """Who was erased, for a restore elsewhere: hashes and ids, with the fingerprint of the secret
+    that they were made with. Raises StoreError where the ledger is away."""
+    rows = (
+        {"secret": secret, **one.model_dump(exclude={"by", "reason"})}
+        for one in stores.ledger.erasures.tombstones()
+    )
+    return Export(ERASURE_COLUMNS, rows)
 
 
 def _table(columns: Mapping[str, pd.Series[Any]]) -> Export:

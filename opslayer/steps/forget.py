@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
-from opslayer.records import Erasure
+from opslayer.records import Erasure, Version
 from opslayer.stores import Stores
+from opslayer.stores.ledger.forgotten import Gone
 
 
 def forget(erasure: Erasure, stores: Stores) -> Erasure:
@@ -17,12 +19,19 @@ def forget(erasure: Erasure, stores: Stores) -> Erasure:
     serving = still_serving([erasure], stores)
     for name, numbers in erasure.models.items():
         for number in set(numbers) - serving.get(name, set()) - set(forgotten.get(name, ())):
-            version = stores.ledger.versions.get(name, number)
-            stores.models.forget(version)
-            stores.shelf.drop(version)
+            why = f"it had learnt from somebody who was erased (receipt {erasure.id})"
+            let_go(stores.ledger.versions.get(name, number), stores, Gone(datetime.now(UTC), why))
             forgotten.setdefault(name, []).append(number)
     told = {name: tuple(sorted(numbers)) for name, numbers in forgotten.items()}
     return stores.ledger.erasures.keep(erasure.model_copy(update={"forgotten": told}))
+
+
+def let_go(version: Version, stores: Stores, gone: Gone) -> None:
+    """Remove a model's files, and say so first: nothing may serve, score or compare it from here
+    on. Can be repeated. Raises StoreError."""
+    stores.ledger.forgotten.add(version.capability, version.version, gone)
+    stores.models.forget(version)
+    stores.shelf.drop(version)
 
 
 def still_serving(erasures: Iterable[Erasure], stores: Stores) -> dict[str, set[int]]:

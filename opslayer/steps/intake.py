@@ -23,11 +23,13 @@ import pyarrow as pa
 from opslayer.capability import Capability
 from opslayer.errors import StoreError
 from opslayer.records import Verdict, VerdictKind
+from opslayer.sources.interactions import NAME as LOG
 from opslayer.sources.part import Feed, Part, Refusal
 from opslayer.sources.sift import Counts, Sieve, Sifted
 from opslayer.stores import Stores
 from opslayer.stores.lake import Once, schema
 from opslayer.stores.ledger.batches import UNDER_WAY, Batch, Batches
+from opslayer.stores.ledger.expiries import INTERACTIONS, ROWS
 
 ORDER = ("quarantine", "tags", "answers", "rows")
 """The rows last: with them a batch is complete."""
@@ -78,7 +80,7 @@ class Intake:
         for _ in range(ROUNDS):
             newest = self.batches.newest(self.capability.name)
             if newest and newest.status in UNDER_WAY:
-                self._shut_out(newest, "somebody was erased meanwhile")
+                self._shut_out(newest, "something was erased, or expired, meanwhile")
             elif self.batches.divide(self.capability.name):
                 return
         raise StoreError(f"{self.capability.name} is ingested all the time: ask again")
@@ -148,7 +150,8 @@ class Intake:
 
     def _store(self, feed: Feed, part: Part, last: int, taken: Taken) -> int | None:
         """Write one portion; the newest batch's number then, None for plan again."""
-        sieve = Sieve(self.capability, self.stores.lake, feed.name, self.as_of)
+        since = self._since(feed)
+        sieve = Sieve(self.capability, self.stores.lake, feed.name, self.as_of, since)
         sifted = sieve.sift(part.typed)
         counts = sifted.counts
         if not (part.settled and sifted.empty):
@@ -160,6 +163,12 @@ class Intake:
             self._compact()
         taken.counts += counts
         return last
+
+    def _since(self, feed: Feed) -> datetime | None:
+        """The horizon of what a feed brings. Asked for each portion: what was planned before it
+        moved on is shut out (`clear`)."""
+        what = INTERACTIONS if feed.name == LOG else ROWS
+        return self.stores.ledger.expiries.horizons(self.capability.name).get(what)
 
     def _add(self, batch: Batch, last: int) -> Batch | None:
         kept = self.batches.add(batch, last)

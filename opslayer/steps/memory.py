@@ -33,7 +33,7 @@ def recall(capability: Capability, stores: Stores) -> Memory | None:
     """What the newest policy verdict left; None before the first training.
 
     A person may have promoted or rolled back since. The ledger, not the policy, says who serves:
-    then what not retraining has cost is counted anew.
+    then what not retraining has cost is counted anew. Models that were removed are in no pool.
     """
     from opslayer.judgement import policy
 
@@ -44,6 +44,7 @@ def recall(capability: Capability, stores: Stores) -> Memory | None:
     serving = champion(capability, stores)
     if serving:
         state = policy.serving(state, member(capability, serving))
+    state = policy.without(state, stores.ledger.forgotten.of(capability.name))
     return Memory(state, newest[0].numbers["scale"], newest[0].id)
 
 

@@ -49,7 +49,7 @@ def promote(
     cause, or as the same person with the same words, returns the release that came of it, so that
     whatever was killed may be repeated. Raises StaleParent where another release came first,
     NotFound for an unknown version, Refused for one that is champion already or was removed by an
-    erasure, or a decision without a name or a reason.
+    erasure or by retention, or a decision without a name or a reason.
     """
     variant = what if isinstance(what, Variant) else model_variant(what)
     newest = stores.ledger.releases.newest(capability.name)
@@ -141,7 +141,8 @@ def rollback(capability: Capability, stores: Stores, decision: Rollback) -> Rele
     Asking again as the same person with the same words returns the release that came of it: a
     repeated request never goes back twice. Raises NotFound for an unknown release, StaleParent
     where another release came first, Refused where there is nothing to go back to, where it
-    serves already or its model was removed by an erasure, or without a name or a reason.
+    serves already or its model was removed by an erasure or by retention, or without a name or a
+    reason.
     """
     _need_words(decision.by, decision.reason)
     release = stores.ledger.releases.newest(capability.name)
@@ -197,13 +198,14 @@ def _need_words(by: str, reason: str) -> None:
 
 def _need_models(made: Release, newest: Release | None, stores: Stores) -> None:
     """Refuse a release that names a model which is not there, beside what serves already."""
-    name, removed = made.capability, stores.ledger.erasures.forgotten(made.capability)
+    name, removed = made.capability, stores.ledger.forgotten.of(made.capability)
     for number in sorted(made.model_versions - (newest.model_versions if newest else set())):
         stores.ledger.versions.get(name, number)
         if number in removed:
+            at, why = removed[number]
             raise Refused(
-                f"{name}: model version {number} had learnt from somebody who was erased, and was "
-                f"removed (receipt {removed[number]}): choose a later one"
+                f"{name}: model version {number} was removed on {at:%Y-%m-%d}, since {why}: choose "
+                "a later one"
             )
 
 

@@ -20,6 +20,7 @@ therefore seen no row of any exam at that or a later cut.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -31,7 +32,7 @@ import pyarrow.compute as pc
 from opslayer.capability import Capability
 from opslayer.errors import NotEnoughData, StoreError
 from opslayer.frame import Frame
-from opslayer.records import Recipe, Snapshot, Version, digest_of
+from opslayer.records import Expired, Recipe, Snapshot, Version, digest_of
 from opslayer.steps.inputs import read_inputs
 from opslayer.steps.labels import labels
 from opslayer.stores import Stores
@@ -86,6 +87,7 @@ def take(
     first version was trained on. EXAM: those from the cut on. Content that was there before is not
     written again, and its first record is returned. Raises NotEnoughData where no row is left.
     """
+    horizons = stores.ledger.expiries.horizons(capability.name)
     chosen = _choose(capability, stores, as_of, recipe, cut)
     if not len(chosen):
         side = "from" if recipe is Recipe.EXAM else "before"
@@ -111,6 +113,9 @@ def take(
         )
     )
     _take_back_erased(capability, content, stores)
+    if stores.ledger.expiries.horizons(capability.name) != horizons:
+        mend(capability, [kept.digest], stores)
+        raise StoreError(f"{capability.name}: rows expired meanwhile: train again")
     return kept
 
 
@@ -125,7 +130,7 @@ def _take_back_erased(capability: Capability, content: pa.Table, stores: Stores)
 
 def load(capability: Capability, digest: str, stores: Stores) -> Frame:
     """Rebuild a snapshot from the lake, with the columns it was taken with; without the rows that
-    were erased since.
+    were erased since, or have expired.
 
     Raises NotFound for an unknown digest and StoreError where the lake no longer holds its content.
     """
@@ -150,6 +155,20 @@ def held(capability: Capability, record: Snapshot, stores: Stores) -> pa.Table:
     """  # noqa: S608 - a digest and times from our own ledger
     chosen = stores.lake.query(capability, sql, ("snapshots",))
     return _content(capability, stores, chosen, record.columns)
+
+
+def mend(
+    capability: Capability, digests: Iterable[str], stores: Stores, expired: Expired | None = None
+) -> None:
+    """Say in the ledger what is left of snapshots that rows were removed from, and what retention
+    took of them if it did."""
+    for record in stores.ledger.snapshots.of(capability.name, digests):
+        content = held(capability, record, stores)
+        left, gone = content_digest(content, record.capability, record.recipe), record.expired
+        if expired is not None and record.rows > content.num_rows:
+            gone = expired.model_copy(update={"rows": record.taken - content.num_rows})
+        update = {"left": left, "rows": content.num_rows, "expired": gone}
+        stores.ledger.snapshots.replace(record.model_copy(update=update))
 
 
 def content_digest(content: pa.Table, capability: str, recipe: Recipe) -> str:
@@ -240,7 +259,7 @@ def _first_length(capability: Capability, stores: Stores, as_of: datetime, other
     trained = _trained(capability, stores, as_of)
     if not trained:
         return otherwise
-    return stores.ledger.snapshots.get(capability.name, trained[0].snapshot).rows
+    return stores.ledger.snapshots.get(capability.name, trained[0].snapshot).taken
 
 
 def _content(

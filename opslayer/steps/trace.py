@@ -226,15 +226,18 @@ def _snapshot(record: Snapshot) -> Found:
 
 
 def _rows(stores: Stores, record: Snapshot) -> Found:
-    """How many rows, the first of them, and how many came from each source and kind of tag."""
+    """How many rows, the first of them, and how many came from each source and kind of tag; and
+    what has expired, in words."""
+    gone = {"expired": str(record.expired)} if record.expired else {}
     try:
         sources = _counts(stores, record, _sources_sql(record), "rows")
         tags = _counts(stores, record, _tagged_sql(record), "tags")
         sql = f"SELECT row_id FROM ({_held(record)}) ORDER BY event_time, row_id LIMIT {PAGE}"  # noqa: S608
         first = _look(stores, record, sql).to_pydict()["row_id"]
     except OpslayerError:
-        return {"count": record.rows, "fault": "the lake can't be read now, or holds them no more"}
-    return {"count": record.rows, "first": first, "sources": sources, "tags": tags}
+        fault = "the lake can't be read now, or holds them no more"
+        return {"count": record.rows, **gone, "fault": fault}
+    return {"count": record.rows, **gone, "first": first, "sources": sources, "tags": tags}
 
 
 def _held(record: Snapshot) -> str:

@@ -41,6 +41,8 @@ def validate(
     reference = reference_of(capability, stores, as_of)
     frame = snapshots.load(capability, snapshot.digest, stores)
     before = snapshots.load(capability, reference, stores) if reference else None
+    if before is not None and not len(before.row_ids):
+        before = reference = None  # all of it has expired: there is nothing to compare with
     checks = check(capability, frame, before)
     verdict = _verdict(capability, snapshot, checks, reference, as_of)
     result = _result(snapshot, verdict, checks)

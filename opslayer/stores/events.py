@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -14,8 +16,15 @@ from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start, Status
-from opslayer.stores.ledger.database import forget_changes, reading, transaction
+from opslayer.stores.ledger.database import (
+    forget_changes,
+    moment_text,
+    reading,
+    said_time,
+    transaction,
+)
 from opslayer.stores.ledger.erasures import not_erased, refuse
+from opslayer.stores.ledger.expiries import not_expired
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
 
@@ -29,6 +38,8 @@ RECORDS: dict[str, type[Said]] = {
 }
 COLUMNS = (events.c.writer, events.c.number, events.c.kind, events.c.id, events.c.record)
 """What an `Event` is made of."""
+PLACE = (events.c.writer, events.c.number, events.c.kind, events.c.id)
+"""What an `Old` is made of."""
 UNKNOWN = ""
 """The capability of feedback whose interaction has not come yet."""
 NOBODY = "-"
@@ -65,6 +76,24 @@ class Event:
             return self.record()
         except (ValidationError, KeyError):
             return None
+
+
+class Placed(Protocol):
+    """What an entry is found by in its writer's order."""
+
+    @property
+    def writer(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+
+
+class Old(NamedTuple):
+    """An entry that has grown too old, without what it says."""
+
+    writer: str
+    number: int
+    kind: str
+    id: str
 
 
 class Row(Protocol):
@@ -123,10 +152,11 @@ class Events:
         return _append(connection, [_Text.of(record) for record in records], writer)[0]
 
     def refused(self, entries: Sequence[Row]) -> set[tuple[str, str]]:
-        """Kind and id of those that the log takes in no more, since whom they are of was erased."""
+        """Kind and id of those that the log takes in no more, since whom they are of was erased, or
+        they are too old."""
         read = [(entry, fields_of(entry.text)) for entry in entries]
         with reading(self.url) as connection:
-            kept = not_erased(connection, read)
+            kept = not_expired(connection, not_erased(connection, read))
         return {(one.kind, one.id) for one in entries} - {(one.kind, one.id) for one, _ in kept}
 
     def interactions(self, ids: Sequence[str]) -> list[Interaction]:
@@ -179,6 +209,13 @@ class Events:
         with reading(self.url) as connection:
             return [Event(*row.tuple()) for row in connection.execute(query)]
 
+    def subjects(self) -> set[str]:
+        """Every subject's hash that an entry names; reads the whole log."""
+        query = select(events.c.record).execution_options(yield_per=ASKED)
+        with reading(self.url) as connection:
+            named = (fields_of(record).get("subject") for record in connection.scalars(query))
+            return {str(subject) for subject in named if subject}
+
     def about(self, ids: Set[str]) -> list[Event]:
         """Every entry of these interactions, and all that was said about them."""
         found: list[Event] = []
@@ -191,7 +228,35 @@ class Events:
                     found += [Event(*row.tuple()) for row in rows]
         return found
 
-    def remove(self, gone: Sequence[Event]) -> None:
+    def older(self, capability: str, since: datetime, limit: int = 5_000) -> list[Old]:
+        """Entries from before a moment, some at a time, each call with all that was said about it,
+        whenever that was. Asked again after `remove`, the next ones. Raises StoreError."""
+        mine = events.c.capability == capability
+        old = select(*PLACE).where(mine, events.c.event_time < moment_text(since)).limit(limit)
+        with reading(self.url) as connection:
+            found = [Old(*row) for row in connection.execute(old)]
+        said = self.said_of(capability, [one.id for one in found if one.kind == "interaction"])
+        return list(dict.fromkeys([*found, *said]))
+
+    def count_older(self, capability: str, since: datetime) -> int:
+        """How many entries `older` finds in all."""
+        mine, old = events.c.capability == capability, events.c.event_time < moment_text(since)
+        calls = select(events.c.id).where(mine, old, events.c.kind == "interaction")
+        query = select(func.count()).where(mine, or_(old, events.c.about.in_(calls)))
+        with reading(self.url) as connection:
+            return connection.scalar(query) or 0
+
+    def said_of(self, capability: str, ids: Sequence[str]) -> list[Old]:
+        """Everything said about interactions, or about rows of sources, by their ids."""
+        found: list[Old] = []
+        with reading(self.url) as connection:
+            for start in range(0, len(ids), ASKED):
+                its = events.c.about.in_(ids[start : start + ASKED])
+                query = select(*PLACE).where(events.c.capability == capability, its)
+                found += [Old(*row) for row in connection.execute(query)]
+        return found
+
+    def remove(self, gone: Sequence[Placed]) -> None:
         """Take entries out of the log for good, and out of the database's own log of changes.
 
         A writer's last number stays taken by an entry that says nothing: given out again, whoever
@@ -287,6 +352,7 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tupl
     read = [(entry, fields_of(entry.text)) for entry in entries]
     kept = not_erased(connection, read)
     taken_out = _refuse(connection, read) if len(kept) < len(read) else 0
+    kept, now = not_expired(connection, kept), moment_text(datetime.now(UTC))
     wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(kept)}
     for key in _known(connection, list(wanted)):
         del wanted[key]
@@ -298,6 +364,7 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tupl
             "kind": entry.kind,
             "id": entry.id,
             "record": entry.text,
+            "event_time": said_time(said) or now,
             **_links(entry, said),
         }
         for number, (entry, said) in enumerate(
@@ -319,13 +386,12 @@ def _refuse(connection: Connection, read: Sequence[tuple[Row, Mapping[str, Any]]
     return len(gone)
 
 
-def _remove(connection: Connection, gone: Sequence[Event]) -> None:
+def _remove(connection: Connection, gone: Sequence[Placed]) -> None:
+    numbers = defaultdict(set)
     for one in gone:
-        same = (events.c.writer == one.writer, events.c.number == one.number)
-        if one.number == _last(connection, one.writer):
-            connection.execute(update(events).where(*same).values(**_husk(one)))
-        else:
-            connection.execute(delete(events).where(*same))
+        numbers[one.writer].add(one.number)
+    for writer, its in numbers.items():
+        _take_out(connection, writer, sorted(its))
 
 
 def _last(connection: Connection, writer: str) -> int:
@@ -334,15 +400,28 @@ def _last(connection: Connection, writer: str) -> int:
     return connection.scalar(query) or 0
 
 
-def _husk(gone: Event) -> dict[str, str | None]:
+def _take_out(connection: Connection, writer: str, numbers: Sequence[int]) -> None:
+    """Remove entries of one writer, all but the number of its last one."""
+    last = _last(connection, writer)
+    its = events.c.writer == writer
+    if last in numbers:
+        husk = _husk(writer, last)
+        connection.execute(update(events).where(its, events.c.number == last).values(**husk))
+    for start in range(0, len(numbers), ASKED):
+        some = [number for number in numbers[start : start + ASKED] if number != last]
+        connection.execute(delete(events).where(its, events.c.number.in_(some)))
+
+
+def _husk(writer: str, number: int) -> dict[str, str | None]:
     """What is left of an entry whose number must not come again."""
     return {
         "capability": NOBODY,
         "kind": "gone",
-        "id": f"{gone.writer}/{gone.number}",
+        "id": f"{writer}/{number}",
         "record": "{}",
         "about": None,
         "answered_by": None,
+        "event_time": None,
     }
 
 

@@ -8,13 +8,14 @@ are only ever appended, so a row id and a snapshot's record rebuild it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from opslayer.capability import Capability, Kind
 from opslayer.errors import NotFound, StoreError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 MOMENT = pa.timestamp("us", "UTC")
+Deletion = Callable[["DeltaTable"], int]
+"""Removes rows of a table in one commit; returns how many."""
 CONFLICTS = 50
 """Times a deletion is tried again because another commit came first."""
 COMPACT_AT = 64
@@ -71,7 +74,9 @@ def _tags(capability: Capability) -> list[tuple[str, pa.DataType]]:
 
 
 def _quarantine(_: Capability) -> list[tuple[str, pa.DataType]]:
-    return [*ORIGIN, ("column", pa.string()), ("reason", pa.string()), ("raw", pa.string())]
+    texts = [(name, pa.string()) for name in ("column", "reason", "raw")]
+    # Of what doesn't say when it was true: when it was put there.
+    return [*ORIGIN, *texts, ("event_time", MOMENT)]
 
 
 def _snapshots(capability: Capability) -> list[tuple[str, pa.DataType]]:
@@ -145,7 +150,7 @@ class Lake:
                 address,
                 schema(capability, table),
                 mode="ignore",
-                configuration={"delta.dataSkippingStatsColumns": STATISTICS.get(table, "line")},
+                configuration={"delta.dataSkippingStatsColumns": STATISTICS[table]},
             )
         return DeltaTable(address)
 
@@ -183,18 +188,30 @@ class Lake:
             builder = builder.register(name, self.open(capability, name))
         return plain(pa.table(builder.execute(sql).read_all()))
 
-    def remove(self, capability: Capability, table: str, where: Sequence[str]) -> int:
-        """Remove the rows of any of these conditions, and every file that still holds them.
+    def columns(self, capability: Capability, table: str) -> set[str]:
+        """The columns that a table has by now: one made earlier may lack some of its schema."""
+        return {field.name for field in self.open(capability, table).schema().fields}
 
-        Conditions stay in the table's log, so they may name rows by ids alone. Files that nobody
-        has committed within an hour are what killed writers left, and go too. Returns the rows.
-        Raises StoreError where others write the table all the time.
+    def remove(
+        self,
+        capability: Capability,
+        table: str,
+        where: Sequence[str] = (),
+        ids: Iterable[str] = (),
+    ) -> int:
+        """Remove the rows of any of these conditions and those of row ids, and every file that
+        still holds them.
+
+        Conditions stay in the table's log, so they may name no values; ids do not. Files that
+        nobody has committed within an hour are what killed writers left, and go too. Returns the
+        rows. Raises StoreError where others write the table all the time.
         """
         from deltalake import DeltaTable
 
         if not DeltaTable.is_deltatable(self.address(capability, table)):
             return 0
         removed = sum(self._delete(capability, table, one) for one in where)
+        removed += self._delete_ids(capability, table, set(ids))
         # Also where nothing was left to delete: a killed run may not have come to this.
         target, now = self.open(capability, table), {"enforce_retention_duration": False}
         target.vacuum(0, dry_run=False, **now)
@@ -202,11 +219,29 @@ class Lake:
         return removed
 
     def _delete(self, capability: Capability, table: str, where: str) -> int:
+        def delete(target: DeltaTable) -> int:
+            return int(target.delete(where)["num_deleted_rows"])
+
+        return self._commit(capability, table, delete)
+
+    def _delete_ids(self, capability: Capability, table: str, ids: set[str]) -> int:
+        """However many they are, in one commit."""
+        named = pa.table({"row_id": pa.array(sorted(ids), pa.string())})
+
+        def delete(target: DeltaTable) -> int:
+            same = target.merge(
+                named, "held.row_id = gone.row_id", source_alias="gone", target_alias="held"
+            )
+            return int(same.when_matched_delete().execute()["num_target_rows_deleted"])
+
+        return self._commit(capability, table, delete) if ids else 0
+
+    def _commit(self, capability: Capability, table: str, delete: Deletion) -> int:
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(CONFLICTS):
             with suppress(CommitFailedError):  # another commit came first: look again
-                return int(self.open(capability, table).delete(where)["num_deleted_rows"])
+                return delete(self.open(capability, table))
         raise StoreError(f"{table} of {capability.name} is written all the time: ask again")
 
     def snapshots_with(self, capability: str, where: str) -> list[str]:
@@ -217,6 +252,20 @@ class Lake:
         except NotFound:  # nothing was trained yet
             return []
         return list(found["snapshot"].to_pylist())
+
+    def holders(self, capability: Capability, ids: Iterable[str]) -> set[str]:
+        """The digests of the snapshots that hold any of these rows, however many those are."""
+        from deltalake import QueryBuilder
+
+        found: set[str] = set()
+        wanted = pa.array(list(ids), pa.string())
+        if len(wanted):
+            builder = QueryBuilder().register("snapshots", self.open(capability, "snapshots"))
+            for batch in builder.execute("SELECT snapshot, row_id FROM snapshots"):
+                part = plain(pa.Table.from_batches([pa.record_batch(batch)]))
+                held = part.filter(pc.is_in(part["row_id"], wanted))["snapshot"]
+                found.update(held.unique().to_pylist())
+        return found
 
     def versions(self, capability: Capability, tables: Iterable[str]) -> dict[str, int]:
         """By table, its Delta version now."""
@@ -255,6 +304,7 @@ class Lake:
 
 STATISTICS = {
     "rows": "event_time",
+    "quarantine": "event_time",
     "answers": "event_time",
     "tags": "known_time",
     "snapshots": "event_time",
@@ -289,4 +339,6 @@ def quoted(name: str) -> str:
 def moment(time: datetime) -> str:
     """A timezone-aware time as a literal of the lake's SQL."""
     assert time.tzinfo is not None, f"{time} has no timezone"
-    return f"TIMESTAMP '{time.astimezone(UTC).isoformat(timespec='microseconds')}'"
+    # Of the columns' own type: a deletion compares no nanoseconds with microseconds.
+    text = time.astimezone(UTC).isoformat(timespec="microseconds")
+    return f"arrow_cast('{text}', 'Timestamp(Microsecond, Some(\"UTC\"))')"

@@ -44,7 +44,7 @@ def check_names(manifest: Mapping[str, str], found: Iterable[str]) -> None:
     """Raise UntrustedModel unless the manifest's files, all inside the folder, were found alone."""
     names = set(found) - (TOLERATED - set(manifest))
     faults = {
-        "outside its folder": [name for name in manifest if not _inside(name)],
+        "outside its folder": [name for name in manifest if not is_inside(name)],
         "not in its manifest": names - set(manifest),
         "missing": set(manifest) - names,
     }
@@ -53,7 +53,8 @@ def check_names(manifest: Mapping[str, str], found: Iterable[str]) -> None:
         raise UntrustedModel("; ".join(said) or "its manifest is empty")
 
 
-def _inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
+    """Whether a path with `/` stays below the folder that it is joined to."""
     path = PurePosixPath(name)
     plain = str(path) == name and not path.is_absolute() and ".." not in path.parts
     return plain and "\\" not in name and "\0" not in name

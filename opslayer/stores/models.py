@@ -19,7 +19,15 @@ from opslayer.errors import NotFound, StoreError, UntrustedModel
 from opslayer.records import Version
 from opslayer.stores.manifest import check_names, unseal
 from opslayer.stores.registration import CAUSE, RECIPE, Registration
-from opslayer.stores.run import ASIDE, Registered, clear_aside, discard_run, write_run
+from opslayer.stores.run import (
+    ASIDE,
+    MODEL,
+    Registered,
+    clear_aside,
+    discard_run,
+    local_path,
+    write_run,
+)
 from opslayer.stores.tracking import answering, client, experiment, is_local
 from opslayer.stores.trusted_types import TRUSTED
 
@@ -31,8 +39,6 @@ Serialization = Literal["skops", "cloudpickle"]
 
 ALIAS = "champion"
 SKOPS, PICKLE = "model.skops", "model.pkl"
-LAYOUT = 4
-"""A model lies in CAPABILITY/models/ID/artifacts below the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Models:
             where = self._experiment(version.capability)
             for run in mlflow.search_runs([where], same):
                 if run.info.run_id != version.run_id:
-                    discard_run(mlflow, where, run)
+                    discard_run(mlflow, run, Path(self.root))
 
     def forget(self, version: Version) -> None:
         """Remove a version's files, its run and its registration; one that is gone stays gone."""
@@ -113,8 +119,7 @@ class Models:
             mlflow.delete_model_version(version.capability, str(version.version))
         with suppress(NotFound), answering(self.tracking_uri):
             mlflow = client(self.tracking_uri)
-            run = mlflow.get_run(version.run_id)
-            discard_run(mlflow, self._experiment(version.capability), run)
+            discard_run(mlflow, mlflow.get_run(version.run_id), Path(self.root))
 
     def _experiment(self, capability: str) -> str:
         """The id of the capability's experiment, whose artefacts lie below the root.
@@ -126,7 +131,7 @@ class Models:
             return str(experiment(mlflow, capability, None).experiment_id)
         place = Path(self.root, capability)
         found = experiment(mlflow, capability, str(place))
-        if _path(found.artifact_location) != place:
+        if local_path(found.artifact_location) != place:
             found = experiment(mlflow, f"{capability} in {self.root}", str(place))
         return str(found.experiment_id)
 
@@ -155,18 +160,12 @@ class Models:
 
         if not is_local_uri(place):
             return None
-        folder = _path(place)
-        moved = Path(self.root, *folder.parts[-LAYOUT:])  # the home has moved since
+        folder = local_path(place)
+        moved = Path(self.root, *folder.parts[-MODEL:])  # the home has moved since
         for path in (folder, moved):
             if path.is_dir():
                 return path
         raise StoreError(f"the model's files are not at {folder}: restore them from a backup")
-
-
-def _path(uri: str) -> Path:
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    return Path(local_file_uri_to_path(uri))
 
 
 _Files = dict[str, bytes]

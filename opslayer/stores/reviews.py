@@ -183,15 +183,31 @@ class Reviews:
                 _settle_due(connection, answered)
         return done
 
-    def forget(self, row_ids: Sequence[str]) -> int:
-        """Remove rows from the queue, with what reviewers said of them; returns how many parts."""
+    def rows(self, capability: str) -> set[str]:
+        """Rows of a capability that are in the queue, or of which a reviewer has a part."""
+        with reading(self.url) as connection:
+            return {
+                row_id
+                for table in (queue, reviews)
+                for row_id in connection.scalars(
+                    select(table.c.row_id).where(table.c.capability == capability)
+                )
+            }
+
+    def forget(self, row_ids: Sequence[str], capability: str | None = None) -> int:
+        """Remove rows from the queue, with what reviewers said of them; returns how many parts.
+
+        Ids of interactions are unique; those of a source are so within its `capability`.
+        """
         removed = 0
         with transaction(self.url) as connection:
             for start in range(0, len(row_ids), PAGE):
                 some = row_ids[start : start + PAGE]
                 for table in (queue, reviews):
-                    gone = connection.execute(delete(table).where(table.c.row_id.in_(some)))
-                    removed += gone.rowcount
+                    gone = delete(table).where(table.c.row_id.in_(some))
+                    if capability is not None:
+                        gone = gone.where(table.c.capability == capability)
+                    removed += connection.execute(gone).rowcount
         return removed
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, ModelVersion, Run
 
 
+MODEL, RUN = 4, 3
+"""Parts of a place below the root: CAPABILITY/models/ID/artifacts, and CAPABILITY/RUN/artifacts."""
 ASIDE = ".writing"
 """Not in the system's temporary folder: a model may hold words of its rows, and a killed training
 leaves them where whoever erases looks."""
@@ -185,17 +187,38 @@ def _register(client: MlflowClient, registration: Registration, model: LoggedMod
     )
 
 
-def discard_run(client: MlflowClient, experiment: str, run: Run) -> None:
-    """Delete a run that came to nothing, with the models and other files it stored."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+def discard_run(client: MlflowClient, run: Run, root: Path) -> None:
+    """Delete a run that came to nothing, with the models and other files it stored.
 
+    Of files of this machine, those below `root` alone: MLflow keeps the places of a home that was
+    copied, and they are another one's.
+    """
     where = f"source_run_id = '{run.info.run_id}'"
-    for model in client.search_logged_models([experiment], where):
-        files = get_artifact_repository(model.artifact_location, client.tracking_uri)
-        files.delete_artifacts()
+    for model in client.search_logged_models([run.info.experiment_id], where):
+        _delete(client, model.artifact_location, (root, MODEL))
         client.delete_logged_model(model.model_id)
     if run.info.artifact_uri:
-        get_artifact_repository(run.info.artifact_uri, client.tracking_uri).delete_artifacts()
+        _delete(client, run.info.artifact_uri, (root, RUN))
     if run.info.status == "RUNNING":
         client.set_terminated(run.info.run_id, "KILLED")
     client.delete_run(run.info.run_id)
+
+
+def _delete(client: MlflowClient, place: str, below: tuple[Path, int]) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.utils.uri import is_local_uri
+
+    if not is_local_uri(place):
+        get_artifact_repository(place, client.tracking_uri).delete_artifacts()
+        return
+    root, layout = below
+    path = local_path(place)
+    here = path if path.is_relative_to(root) else Path(root, *path.parts[-layout:])
+    shutil.rmtree(here, ignore_errors=True)
+
+
+def local_path(uri: str) -> Path:
+    """The path that a local address of MLflow's means."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    return Path(local_file_uri_to_path(uri))

@@ -39,6 +39,11 @@ def subject_hash(secret: bytes, tenant: str, subject: str) -> str:
     return blake2b(words, key=secret, digest_size=16, person=b"subject").hexdigest()
 
 
+def fingerprint(secret: bytes) -> str:
+    """What tells one installation's secret from another's, and nothing else of it."""
+    return blake2b(key=secret, digest_size=16, person=b"fingerprint").hexdigest()
+
+
 def _kept(path: Path) -> str:
     try:
         if not path.exists():

@@ -56,6 +56,28 @@ def make_database(uri: str) -> None:
             _rename(partial, path)
 
 
+def bring_forward(path: Path) -> None:
+    """Upgrade a SQLite database of an earlier MLflow to this one's schema; raises StoreError for
+    one of a later MLflow."""
+    from alembic.util.exc import CommandError
+    from mlflow.store.db.utils import (
+        _get_latest_schema_revision,
+        _get_schema_version,
+        _upgrade_db,
+    )
+    from sqlalchemy import create_engine
+
+    _silence()
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        if _get_schema_version(engine) != _get_latest_schema_revision():
+            _upgrade_db(engine)
+    except CommandError as error:
+        raise StoreError(f"{path.name} is of a newer MLflow: install that one ({error})") from error
+    finally:
+        engine.dispose()
+
+
 @contextmanager
 def answering(uri: str) -> Iterator[None]:
     """Turn what MLflow raises into StoreError, or NotFound where it says that there is no such."""

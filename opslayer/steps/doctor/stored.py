@@ -8,7 +8,9 @@ from typing import Any
 
 from opslayer.capability import Capability, Webhook
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
+from opslayer.stores.last_backup import last_backup
 from opslayer.stores.ledger.batches import UNDER_WAY
+from opslayer.stores.secret import FILE
 
 DIRTY = 0.01
 """Share of rows in quarantine above which a person should look."""
@@ -16,6 +18,8 @@ SECRET_LENGTH = 32
 """Characters: 128 bits as hexadecimal, which no one can search."""
 UNTOLD = timedelta(minutes=30)
 """For which a webhook may hear nothing of what it is to be told."""
+STALE = timedelta(days=7)
+"""Age from which a backup is too old: a week's answers are what people would miss."""
 DRIFT = timedelta(minutes=5)
 """By how much clocks of one installation may differ."""
 
@@ -96,16 +100,20 @@ def _batches(installation: Installation) -> Iterator[Finding]:
 
 
 def _secret(installation: Installation) -> Iterator[Finding]:
-    secret = installation.settings.secret
+    secret, kept = installation.settings.secret, installation.settings.root / FILE
     way_out = "set OPSLAYER_SECRET to the output of: openssl rand -hex 32"
     if secret is not None and len(secret.get_secret_value()) < SECRET_LENGTH:
         found = (
             f"OPSLAYER_SECRET has less than {SECRET_LENGTH} characters, so hashes can be guessed"
         )
         yield Finding("secret", Health.WARNING, found, way_out)
-    if secret is None and any(_has_subjects(installation, one) for one in _known(installation)):
-        found = "answers are kept for subjects, and OPSLAYER_SECRET, which hides them, is not set"
-        way_out = "set OPSLAYER_SECRET to what it was when they were stored"
+    if (
+        secret is None
+        and not kept.is_file()
+        and any(_has_subjects(installation, one) for one in _known(installation))
+    ):
+        found = f"answers are kept for subjects, and what hides them is neither in {kept} nor set"
+        way_out = "restore the file, or set OPSLAYER_SECRET to what it was when they were stored"
         yield Finding("secret", Health.FAILURE, found, way_out)
 
 
@@ -213,13 +221,37 @@ def _untold(
     )
 
 
+def _backup(installation: Installation) -> Iterator[Finding]:
+    """Worth saying once something has served for longer than may be lost."""
+    since = [
+        releases[0].at
+        for capability in _known(installation)
+        if (releases := installation.stores.ledger.releases.all(capability.name))
+    ]
+    oldest = installation.as_of - STALE
+    if installation.settings.database_url or not since:
+        return
+    last = last_backup(installation.settings.root)
+    if last is not None and last.taken >= oldest:
+        message = f"the last backup was taken at {last.taken:%Y-%m-%d %H:%M} UTC: {last.file}"
+        yield Finding("backup", Health.OK, message)
+    elif last is not None or min(since) < oldest:
+        what = (
+            f"the last backup was taken at {last.taken:%Y-%m-%d %H:%M} UTC"
+            if last
+            else (f"there is no backup, and something serves since {min(since):%Y-%m-%d}")
+        )
+        yield Finding("backup", Health.WARNING, what, "opslayer backup --output FOLDER")
+
+
 CHECKS = (
     Check("database", "the database answers, or is made at first use", _database),
     Check("alias", "MLflow's alias is what the ledger says", _alias, "database"),
     Check("batches", "no ingest was left half done and no file was refused", _batches, "database"),
-    Check("secret", "OPSLAYER_SECRET is set, or no subject is known", _secret, "database"),
+    Check("secret", "what hides subjects is there, or no subject is known", _secret, "database"),
     Check("leases", "no retrain was left half done", _leases, "database"),
     Check("webhooks", "every webhook hears what it is told", _webhooks, "database"),
     Check("quarantine", "few rows are in quarantine", _quarantine, "data-folder"),
+    Check("backup", "nothing has served for long enough to need a backup", _backup, "database"),
     Check("clock", "nothing is dated in the future", _clock, "database"),
 )

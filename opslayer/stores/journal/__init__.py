@@ -9,7 +9,7 @@ the log once.
 from opslayer.stores.journal.address import Journal
 from opslayer.stores.journal.drain import drain
 from opslayer.stores.journal.entry import Entry, entries_in
-from opslayer.stores.journal.erase import blank
+from opslayer.stores.journal.erase import blank, blank_absent
 from opslayer.stores.journal.writer import Writer
 
-__all__ = ["Entry", "Journal", "Writer", "blank", "drain", "entries_in"]
+__all__ = ["Entry", "Journal", "Writer", "blank", "blank_absent", "drain", "entries_in"]

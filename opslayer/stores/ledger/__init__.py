@@ -8,6 +8,8 @@ from opslayer.stores.ledger.batches import Batches
 from opslayer.stores.ledger.causes import Causes
 from opslayer.stores.ledger.deliveries import Deliveries
 from opslayer.stores.ledger.erasures import Erasures
+from opslayer.stores.ledger.expiries import Expiries
+from opslayer.stores.ledger.forgotten import Forgotten
 from opslayer.stores.ledger.idempotency import Idempotency
 from opslayer.stores.ledger.keys import Keys
 from opslayer.stores.ledger.learnt import LearntTopics
@@ -61,12 +63,20 @@ class Ledger:
         return Erasures(self.url)
 
     @property
+    def expiries(self) -> Expiries:
+        return Expiries(self.url)
+
+    @property
     def idempotency(self) -> Idempotency:
         return Idempotency(self.url)
 
     @property
     def deliveries(self) -> Deliveries:
         return Deliveries(self.url)
+
+    @property
+    def forgotten(self) -> Forgotten:
+        return Forgotten(self.url)
 
     @property
     def topics(self) -> LearntTopics:

@@ -77,7 +77,7 @@ class Batches:
         newest = self.newest(capability)
         if newest is not None and newest.status in UNDER_WAY:
             return False
-        mark = Batch(capability, "", {}, {}, {}, "interrupted", "an erasure")
+        mark = Batch(capability, "", {}, {}, {}, "interrupted", "an erasure, or an expiry")
         return self.add(mark, newest.number if newest else 0) is not None
 
     def finish(self, batch: Batch) -> bool:

@@ -19,6 +19,9 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, ins
 from opslayer.errors import StoreError
 from opslayer.stores.ledger.migrate import migrate
 
+CHECKPOINT = 250
+"""Pages, 1 MB, after which the log of changes goes into the database: by default it grows to four
+times as much, and where a disk is nearly full that is the room in which it would go on."""
 BUSY_MS = 30_000
 """How long a writer waits for another one's transaction: longer than any of ours takes."""
 
@@ -47,6 +50,7 @@ def _make_durable(connection: Any, _: object) -> None:
     _use_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")  # NORMAL loses acknowledged rows at a power cut
     connection.execute("PRAGMA secure_delete=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
 
 
 def _use_wal(connection: Any) -> None:
@@ -157,6 +161,12 @@ def forget_changes(url: str) -> None:
             time.sleep(0.05)
 
 
+def close(url: str) -> None:
+    """Close this process's connections to a database, so that its file can be moved: SQLite then
+    writes its log of changes into it."""
+    _engine(url).dispose()
+
+
 def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless a unique key says that it is there; returns whether it was inserted."""
     try:
@@ -170,3 +180,11 @@ def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> boo
 def moment_text(moment: datetime) -> str:
     """A time as the tables keep it: ISO 8601 UTC with microseconds, 32 characters."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def said_time(said: Mapping[str, Any]) -> str | None:
+    """The time of which a record's JSON speaks, as the tables keep it; None where it names none."""
+    try:
+        return moment_text(datetime.fromisoformat(said["event_time"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

@@ -4,21 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from pydantic import ValidationError
+from sqlalchemy import Connection, insert, select, update
 
-from opslayer.errors import NotFound
-from opslayer.records import Erasure
-from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
-from opslayer.stores.ledger.tables import erased, erasures, forgotten, idempotency
+from opslayer.errors import NotFound, StoreError
+from opslayer.records import Erasure, Record, Time
+from opslayer.stores.ledger.database import (
+    add_new,
+    moment_text,
+    reading,
+    said_time,
+    transaction,
+)
+from opslayer.stores.ledger.frozen import column
+from opslayer.stores.ledger.tables import erased, erasures
 
 ASKED = 500
 """Ids in one statement."""
 CALLS = ("interaction", "start")
 """The kinds of entry that a call is logged as. Only these are known by their ids once they are
 gone: an exposure's id says what it was, so that the same one may come again."""
+
+
+class Tombstone(Record):
+    """That a subject was erased, for a log that does not know it: hashes and ids alone."""
+
+    id: str
+    subject: str
+    at: Time
+    ids: tuple[str, ...] = ()
+    """Of the interactions that went."""
+    forget: bool = False
+    """Whether models that had learnt from it were removed too."""
+    by: str = "restore"
+    reason: str = "erased before, and not in the backup"
+
+    @classmethod
+    def of(cls, erasure: Erasure, ids: Iterable[str]) -> Tombstone:
+        """The tombstone of a receipt. Who asked for it and why may name the person: both stay
+        away."""
+        return cls(
+            id=erasure.id,
+            subject=erasure.subject,
+            at=erasure.at,
+            ids=tuple(sorted(ids)),
+            forget=any(erasure.forgotten.values()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +76,6 @@ class Erasures:
         with transaction(self.url) as connection:
             row = update(erasures).where(erasures.c.id == erasure.id)
             connection.execute(row.values(**_row(erasure)))
-            for name, numbers in erasure.forgotten.items():
-                for number in numbers:
-                    gone = {"capability": name, "version": number, "erasure": erasure.id}
-                    add_new(connection, forgotten, gone)
         return erasure
 
     def add_ids(self, erasure: Erasure, ids: Iterable[str]) -> set[str]:
@@ -59,15 +89,6 @@ class Erasures:
             if fresh:
                 connection.execute(insert(erased), fresh)
         return there | {row["id"] for row in fresh}
-
-    def forget_claims(self, ids: Sequence[str]) -> int:
-        """Forget the idempotency keys of interactions; returns how many there were."""
-        removed = 0
-        with transaction(self.url) as connection:
-            for start in range(0, len(ids), ASKED):
-                its = idempotency.c.interaction.in_(ids[start : start + ASKED])
-                removed += connection.execute(delete(idempotency).where(its)).rowcount
-        return removed
 
     def get(self, id: str) -> Erasure:
         """One receipt; raises NotFound."""
@@ -83,16 +104,27 @@ class Erasures:
             rows = connection.scalars(select(erasures.c.record).order_by(erasures.c.at))
             return [Erasure.model_validate(row) for row in rows]
 
+    def ids(self, erasure: Erasure) -> set[str]:
+        """The interactions that went with an erasure."""
+        with reading(self.url) as connection:
+            mine = select(erased.c.id).where(erased.c.erasure == erasure.id)
+            return set(connection.scalars(mine))
+
+    def take_over(self, tombstone: Tombstone) -> None:
+        """Keep another log's tombstone, as if the erasure had been begun here: what it names is not
+        taken in from here on. Nothing is removed by it."""
+        with transaction(self.url) as connection:
+            begun = Erasure(**tombstone.model_dump(include={"id", "subject", "at", "by", "reason"}))
+            add_new(connection, erasures, _row(begun))
+        self.add_ids(begun, tombstone.ids)
+
+    def tombstones(self) -> list[Tombstone]:
+        """What another log needs to know so that nobody comes back there, the oldest first."""
+        return [Tombstone.of(one, self.ids(one)) for one in self.all()]
+
     def of(self, subject: str) -> list[Erasure]:
         """A subject's receipts, the oldest first."""
         return [one for one in self.all() if one.subject == subject]
-
-    def forgotten(self, capability: str) -> dict[int, str]:
-        """The model versions of a capability whose files are gone, and the receipt that says so."""
-        query = select(forgotten.c.version, forgotten.c.erasure)
-        with reading(self.url) as connection:
-            rows = connection.execute(query.where(forgotten.c.capability == capability))
-            return dict(row.tuple() for row in rows)
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Which of these interactions are gone."""
@@ -152,12 +184,9 @@ def _about(entry: Named, said: Fields) -> str:
 
 def _before(said: Fields, last: Mapping[str, tuple[str, str]]) -> bool:
     """Whether an entry is a subject's from before its erasure."""
-    erasure = last.get(str(said.get("subject")))
-    try:
-        moment = moment_text(datetime.fromisoformat(said["event_time"]))
-        return erasure is not None and moment <= erasure[0]
-    except (KeyError, TypeError, ValueError):
-        return False  # no record of ours says when it was otherwise: ingest tells of it
+    erasure, at = last.get(str(said.get("subject"))), said_time(said)
+    # No record of ours names no time: ingest tells of it.
+    return erasure is not None and at is not None and at <= erasure[0]
 
 
 def _gone(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -176,3 +205,21 @@ def _row(erasure: Erasure) -> dict[str, Any]:
         "done": int(erasure.done),
         "record": erasure.model_dump(mode="json"),
     }
+
+
+def tombstones_at(path: Path) -> list[Tombstone]:
+    """The tombstones in a SQLite file of whatever schema, which stays as it is. Raises StoreError
+    where it can't be read."""
+    try:
+        receipts = [Erasure.model_validate_json(one) for one in column(path, RECEIPTS)]
+    except ValidationError as error:
+        raise StoreError(f"database {path} holds receipts of another Opslayer") from error
+    gone: dict[str, list[str]] = {}
+    for pair in column(path, GONE):
+        erasure, _, id = pair.partition(" ")
+        gone.setdefault(erasure, []).append(id)
+    return [Tombstone.of(one, gone.get(one.id, ())) for one in receipts]
+
+
+RECEIPTS = "SELECT record FROM erasures ORDER BY at"
+GONE = "SELECT erasure || ' ' || id FROM erased"

@@ -128,6 +128,15 @@ class Idempotency:
             forgotten += gone.rowcount
         return forgotten
 
+    def forget_of(self, interactions: Sequence[str]) -> int:
+        """Forget the claims of interactions; returns how many they were."""
+        forgotten = 0
+        with transaction(self.url) as connection:
+            for some in _portions(interactions):
+                its = idempotency.c.interaction.in_(some)
+                forgotten += connection.execute(delete(idempotency).where(its)).rowcount
+        return forgotten
+
     def _portion_before(self, moment: datetime) -> str | None:
         """The time of the last claim that one transaction forgets; None where none is that old."""
         old = select(idempotency.c.at).where(idempotency.c.at < moment_text(moment))

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from opslayer.errors import StoreError
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in `migrations/versions`."""
 
 VERSION_TABLE = "opslayer_version"

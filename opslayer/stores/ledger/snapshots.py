@@ -93,14 +93,14 @@ class Snapshots:
 
 
 def need_unchanged(connection: Connection, learnt: Snapshot) -> None:
-    """Raise StoreError where an erasure has changed a snapshot; none can until the transaction's
-    end."""
+    """Raise StoreError where an erasure, or retention, has changed a snapshot; none can until the
+    transaction's end."""
     query = select(snapshots.c.record).where(
         snapshots.c.capability == learnt.capability, snapshots.c.digest == learnt.digest
     )
     found = connection.scalar(query.with_for_update())
     if found is not None and Snapshot.model_validate(found).left != learnt.left:
         raise StoreError(
-            f"{learnt.capability}: somebody was erased from training set {learnt.digest[:12]} "
-            "while it was learnt from: train again"
+            f"{learnt.capability}: rows were erased, or expired, from training set "
+            f"{learnt.digest[:12]} while it was learnt from: train again"
         )

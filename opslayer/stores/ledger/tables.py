@@ -113,8 +113,11 @@ events = Table(
     # interaction it is about, of an interaction the variant whose answer somebody got.
     Column("about", String(64)),
     Column("answered_by", Text),
+    # When it was true; of what names no time, when it was logged. By it an entry grows old.
+    Column("event_time", String(32)),
     UniqueConstraint("kind", "id"),
     Index("events_by_capability", "capability", "writer", "number"),
+    Index("events_by_age", "capability", "event_time"),
 )
 Index(
     "events_about",
@@ -154,10 +157,31 @@ erased = Table(
 forgotten = Table(
     "forgotten",
     metadata,
-    # Model versions whose files are gone since they had learnt from somebody who was erased.
+    # Model versions whose files are gone, and why.
     Column("capability", String(64), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("erasure", String(16), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+expiries = Table(
+    "expiries",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("capability", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("record", JSON, nullable=False),
+    Index("expiries_by_capability", "capability", "at"),
+)
+
+horizons = Table(
+    "horizons",
+    metadata,
+    # Nothing of a capability that is older is kept, or taken in again, whoever replays it.
+    Column("capability", String(64), primary_key=True),
+    Column("what", String(16), primary_key=True),  # interactions, rows, models, reports
+    Column("since", String(32), nullable=False),
 )
 
 traffic = Table(

@@ -1,4 +1,4 @@
-"""Which models are gone since somebody was erased: what serves must not name them again."""
+"""Which models' files are gone, and why: what serves must not name them again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "0007"
 down_revision = "0006"
 
-ERASURES = sa.table("erasures", sa.column("id"), sa.column("record", sa.JSON))
+ERASURES = sa.table("erasures", sa.column("id"), sa.column("at"), sa.column("record", sa.JSON))
 
 
 def upgrade() -> None:
@@ -15,15 +15,17 @@ def upgrade() -> None:
         "forgotten",
         sa.Column("capability", sa.String(64), primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("erasure", sa.String(16), nullable=False),
+        sa.Column("at", sa.String(32), nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
     )
     connection = op.get_bind()
+    receipts = connection.execute(sa.select(ERASURES.c.id, ERASURES.c.at, ERASURES.c.record))
     gone = {
-        (name, number): id
-        for id, record in connection.execute(sa.select(ERASURES.c.id, ERASURES.c.record))
+        (name, number): (at, f"it had learnt from somebody who was erased (receipt {id})")
+        for id, at, record in receipts
         for name, numbers in record.get("forgotten", {}).items()
         for number in numbers
     }
-    for (name, number), id in gone.items():
-        row = {"capability": name, "version": number, "erasure": id}
+    for (name, number), (at, why) in gone.items():
+        row = {"capability": name, "version": number, "at": at, "why": why}
         connection.execute(sa.insert(forgotten).values(row))
