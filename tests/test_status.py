@@ -83,6 +83,8 @@ def test_before_a_release_there_is_null_for_a_machine_and_a_way_on_for_a_person(
         "window_quality",
         "last_alarm",
         "next_run",
+        "retention",
+        "last_expired",
     }
     assert [row[name] for name in ("release", "variant", "window_quality", "last_alarm")] == [
         None
