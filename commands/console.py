@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,6 +11,7 @@ from commands import serve, up
 from commands.context import context
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import supervise
+from opslayer.stop import stop_signal
 
 
 def console(
@@ -29,9 +28,7 @@ def console(
     here = context()
     here.capabilities()  # a broken file is told before anything starts
     serve.check_host(here, host)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     listening = serve.listen(host, port)
     desk = up.console(listening)
     if as_json:

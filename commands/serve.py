@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -17,6 +16,7 @@ from commands.context import Context, context
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
 from opslayer.errors import Refused, StoreError
+from opslayer.stop import stop_signal
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 30.0
@@ -39,9 +39,7 @@ def serve(
     here = context()
     introduce_all(here)
     check_host(here, host)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     listening = listen(host, port)
     running = services(here, listening, workers)
     address = f"http://{host}:{port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import threading
@@ -19,6 +18,7 @@ from commands.context import Context, context
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
 from opslayer.errors import Refused
+from opslayer.stop import stop_signal
 
 HOST = "127.0.0.1"
 """Loopback alone: none of these services asks who calls."""
@@ -45,9 +45,7 @@ def up(
     serve.introduce_all(here)
     listening = serve.listen(HOST, gateway_port, "gateway-port")
     desk = serve.listen(HOST, console_port, "console-port")
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     server, others = services(here, prefect_port, mlflow_port)
     gateway = serve.services(here, listening, 1, heard=False)
     running = [server, *others, *gateway, console(desk), sender()]

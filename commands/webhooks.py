@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,7 @@ from cyclopts import App, Parameter
 
 from commands.context import Context, context
 from commands.output import AsJson, complain, emit, show
+from opslayer.stop import stop_signal
 
 if TYPE_CHECKING:
     from opslayer.stores.ledger.deliveries import Delivery
@@ -89,9 +88,7 @@ def _follow(here: Context) -> None:
     from opslayer.steps.notify import notify, this_machine
 
     die_with_parent()
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     files, told = Files(here.settings.configs), ""
     while not stopped.wait(EVERY):
         fault = ""

@@ -18,10 +18,10 @@ from tasks import loop
 @flow(name="expire_data", flow_run_name="{capability}")
 def expire_data(capability: str, as_of: datetime | None = None) -> Expiry | None:
     """Returns what was removed where; None where the capability's file names no age."""
-    return let_go(ground(capability), moment(as_of))
+    return remove_old(ground(capability), moment(as_of))
 
 
-def let_go(here: Ground, now: datetime) -> Expiry | None:
+def remove_old(here: Ground, now: datetime) -> Expiry | None:
     """Remove what is too old; and what belongs to no capability, if it is too old for any."""
     if not here.capability.retention.ages:
         return None

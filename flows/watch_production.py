@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.events import emit_event
 from prefect.runtime import deployment
 
-from flows.expire_data import let_go
+from flows.expire_data import remove_old
 from flows.ground import Ground, ground, moment
 from flows.ingest_data import take_in
 from flows.retrain_model import retrain_model
@@ -44,7 +44,7 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     if as_of is None:
         loop.notice([here.capability], here.stores, now)  # a new webhook hears of this run too
     loop.follow(here.capability, here.stores)
-    let_go(here, now)  # first: one that was killed has left things undone
+    remove_old(here, now)  # first: one that was killed has left things undone
     take_in(here, now)
     judged = loop.monitor(here.capability, here.stores, now)
     decided = loop.decide(here.capability, here.stores, now)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
@@ -13,6 +11,7 @@ from gateway.idempotency import LIFE
 from opslayer.errors import StoreError
 from opslayer.parent import die_with_parent
 from opslayer.settings import Settings
+from opslayer.stop import stop_signal
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain
 
@@ -53,9 +52,7 @@ def run(stores: Stores, wait: Callable[[float], bool], tell: Callable[[str], Non
 def main() -> None:
     """Drain until SIGTERM or SIGINT, or until the process that started this one is gone."""
     die_with_parent()
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     run(Stores.at(Settings()), stopped.wait, lambda text: print(text, file=sys.stderr, flush=True))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from opslayer.steps import canary, experiment, shadow
 from opslayer.steps.canary import Trial
 from opslayer.steps.heard import Heard, ear
 from opslayer.steps.shadow import Shadowing
+from opslayer.stop import stop_signal
 from opslayer.stores import Stores
 
 EVERY = 1.0
@@ -122,9 +121,7 @@ def run(watcher: Watcher, wait: Callable[[float], bool]) -> None:
 def main() -> None:
     """Watch until SIGTERM or SIGINT, or until the process that started this one is gone."""
     die_with_parent()
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = stop_signal()
     settings = Settings()
     watcher = Watcher(
         Files(settings.configs),

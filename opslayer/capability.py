@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -72,11 +72,7 @@ def check_database_url(url: str) -> str:
 
 def check_base_url(url: str) -> str:
     """An http(s) address without credentials, query or fragment; no slash at its end."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("write an address that starts with http:// or https://")
-    if parts.username or parts.password:
-        raise ValueError("holds a user or password; name the key's variable in api_key_env")
+    parts = _http(url, "name the key's variable in api_key_env")
     if parts.query or parts.fragment or not url.isprintable() or " " in url:
         raise ValueError("write only host, port and path, as https://api.openai.com/v1")
     return url.rstrip("/")
@@ -84,14 +80,21 @@ def check_base_url(url: str) -> str:
 
 def check_hook_url(url: str) -> str:
     """An http(s) address without credentials or fragment, unchanged."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("write an address that starts with https:// or http://")
-    if parts.username or parts.password:
-        raise ValueError("holds a user or password; receivers know us by the signature instead")
+    parts = _http(url, "receivers know us by the signature instead")
     if parts.fragment or not url.isprintable() or " " in url or parts.port == 0:
         raise ValueError("write only host, port, path and query, as https://example.com/hooks/7")
     return url
+
+
+def _http(url: str, instead: str) -> SplitResult:
+    """The parts of an http(s) address without credentials, `instead` of which there is something
+    else; ValueError for anything other."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write an address that starts with http:// or https://")
+    if parts.username or parts.password:
+        raise ValueError(f"holds a user or password; {instead}")
+    return parts
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ from threading import Thread
 
 import pytest
 from feeds import NOW, declared
+from serving import PATIENCE
+from waiting import until
 
 from benchmarks.traced import strace
 from gateway.drain import run
@@ -51,8 +52,6 @@ child = subprocess.Popen([sys.executable, "-m", "gateway.drain"])
 print(child.pid, flush=True)
 child.wait()
 """
-PATIENCE = 60.0
-"""Seconds within which a process does what it is for, on however busy a machine."""
 
 
 def entry(id: str, text: str = "{}") -> Entry:
@@ -61,14 +60,6 @@ def entry(id: str, text: str = "{}") -> Entry:
 
 def ids(stores: Stores) -> list[str]:
     return [event.id for event in stores.events.read("shop", {}, 100_000).events]
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for something to be so."""
-    deadline = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import atexit
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,7 @@ from lake_content import START
 from serving import Served, serving
 from taught import give_database, order, shop
 from upstream import upstream
+from waiting import until
 
 from benchmarks.kills import dies
 from commands import execute
@@ -244,14 +243,6 @@ def answers(served: Served) -> str:
     said = httpx.post(url, json={"dataframe_records": [row]}, timeout=30)
     assert said.status_code == 200, said.text
     return said.headers["x-opslayer-release"]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something, not for long."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_with_retrain_what_is_left_is_learnt_and_serves_whatever_the_cool_down(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from receiver import SECRET, Receiver, event_of, receiving
 from sqlalchemy import Engine, event, update
+from waiting import until
 
 from commands import execute
 from opslayer.capability import HookEvent
@@ -111,13 +112,6 @@ def make_due(stores: Stores) -> None:
     """Let the pause before the next attempt be over."""
     with transaction(stores.ledger.url) as connection:
         connection.execute(update(deliveries).values(due=moment_text(datetime.now(UTC))))
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
 
 
 def test_every_decision_is_told_as_a_signed_cloud_event(

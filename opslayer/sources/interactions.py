@@ -27,7 +27,7 @@ from opslayer.sources.values import column_of
 from opslayer.stores.events import Event, Events, fields_of
 from opslayer.stores.lake import MOMENT, schema
 from opslayer.stores.ledger.batches import Batch
-from opslayer.stores.ledger.database import said_time
+from opslayer.stores.ledger.said import said_time
 
 NAME = "interactions"
 """The log's name as a source; no source in a file may be called so."""

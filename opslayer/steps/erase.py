@@ -58,11 +58,11 @@ def erase(subject: str, find: Find, stores: Stores, order: Order) -> Erasure:
     asked = sorted({*erasure.capabilities, *_capabilities(gone)})
     erasure = erasure.model_copy(update={"capabilities": tuple(asked)})
     work = _Work(stores, _declared(erasure, find), sorted(ids), gone)
-    erasure = stores.ledger.erasures.keep(work.learnt(erasure))
+    erasure = stores.ledger.erasures.keep(work.trained(work.held(erasure)))
     for place, count in work.remove(subject):
         erasure = _note(erasure, place, count, stores)
     work.mend(erasure)
-    erasure = work.learnt(erasure)  # with what was trained until then; what comes later is refused
+    erasure = work.trained(erasure)  # with what was trained until then; what comes later is refused
     done = stores.ledger.erasures.keep(erasure.model_copy(update={"done": True}))
     forget_changes(stores.events.url)
     return done
@@ -78,20 +78,24 @@ class _Work:
     """Of the interactions."""
     gone: Sequence[Event]
 
-    def learnt(self, erasure: Erasure) -> Erasure:
-        """The receipt with every snapshot that holds such rows, and every model trained on one."""
+    def held(self, erasure: Erasure) -> Erasure:
+        """The receipt with every snapshot that holds such rows."""
         snapshots = {name: set(digests) for name, digests in erasure.snapshots.items()}
         for one in self.declared:
             found = self.stores.lake.holders(one, self.ids)
             snapshots.setdefault(one.name, set()).update(found)
         kept = {name: tuple(sorted(digests)) for name, digests in snapshots.items() if digests}
+        return erasure.model_copy(update={"snapshots": kept})
+
+    def trained(self, erasure: Erasure) -> Erasure:
+        """The receipt with every model that was trained on one of its snapshots."""
         versions = self.stores.ledger.versions
         models = {
             name: tuple(one.version for one in versions.all(name) if one.snapshot in digests)
-            for name, digests in kept.items()
+            for name, digests in erasure.snapshots.items()
         }
         trained = {name: numbers for name, numbers in models.items() if numbers}
-        return erasure.model_copy(update={"snapshots": kept, "models": trained})
+        return erasure.model_copy(update={"models": trained})
 
     def remove(self, subject: str) -> Iterator[tuple[str, int]]:
         """Remove it place by place; each with how many records or files it had there."""

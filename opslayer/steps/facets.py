@@ -19,7 +19,7 @@ from opslayer.records import Interaction, Status, TagSource, Topics, digest_of
 from opslayer.steps.topics import asked_text, calls_of, learned
 from opslayer.stores import Stores
 from opslayer.stores.events import Event
-from opslayer.stores.lake import listed, schema
+from opslayer.stores.lake import schema
 from opslayer.taggers.language import language
 from opslayer.taggers.sentiment import sentiment
 from opslayer.taggers.topics import Teller
@@ -96,7 +96,7 @@ def _append(capability: Capability, stores: Stores, found: Sequence[dict[str, An
     table = pa.Table.from_pylist(list(fresh.values()), schema(capability, "facets"))
     stores.lake.append(capability, "facets", table)
     if gone := stores.ledger.erasures.among(sorted({one["row_id"] for one in found})):
-        stores.lake.remove(capability, "facets", [f"row_id IN ({listed(sorted(gone))})"])
+        stores.lake.remove(capability, "facets", ids=gone)
     return len(fresh)
 
 

@@ -36,7 +36,7 @@ from opslayer.records import Expired, Recipe, Snapshot, Version, digest_of
 from opslayer.steps.inputs import read_inputs
 from opslayer.steps.labels import labels
 from opslayer.stores import Stores
-from opslayer.stores.lake import INPUT, MOMENT, Once, listed, moment, schema
+from opslayer.stores.lake import INPUT, MOMENT, Once, moment, schema
 from opslayer.windows import EPOCH
 
 LEAST = 60
@@ -124,7 +124,7 @@ def _take_back_erased(capability: Capability, content: pa.Table, stores: Stores)
     removes before it looks: either it finds what was written here, or it is seen here."""
     gone = stores.ledger.erasures.among(content["row_id"].to_pylist())
     if gone:
-        stores.lake.remove(capability, "snapshots", [f"row_id IN ({listed(sorted(gone))})"])
+        stores.lake.remove(capability, "snapshots", ids=gone)
         raise StoreError(f"{capability.name}: somebody was erased meanwhile: train again")
 
 

@@ -16,15 +16,10 @@ from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
 from opslayer.records import Exposure, Feedback, Interaction, Shadow, Start, Status
-from opslayer.stores.ledger.database import (
-    forget_changes,
-    moment_text,
-    reading,
-    said_time,
-    transaction,
-)
+from opslayer.stores.ledger.database import forget_changes, moment_text, reading, transaction
 from opslayer.stores.ledger.erasures import not_erased, refuse
 from opslayer.stores.ledger.expiries import not_expired
+from opslayer.stores.ledger.said import Named, said_time
 from opslayer.stores.ledger.tables import events
 from opslayer.stores.traffic import count
 
@@ -88,7 +83,7 @@ class Placed(Protocol):
 
 
 class Old(NamedTuple):
-    """An entry that has grown too old, without what it says."""
+    """An entry that is to go, without what it says."""
 
     writer: str
     number: int
@@ -96,17 +91,23 @@ class Old(NamedTuple):
     id: str
 
 
-class Row(Protocol):
+class Row(Named, Protocol):
     """A record as text, with what it is found by."""
 
     @property
-    def kind(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def capability(self) -> str: ...
-    @property
     def text(self) -> str: ...
+
+
+class Appended(NamedTuple):
+    """What came of an append."""
+
+    new: int
+    """Entries that the log did not have."""
+    refused: frozenset[tuple[str, str]]
+    """Kind and id of those that it takes in no more, since whom they are of was erased, or they are
+    too old."""
+    taken_out: int
+    """Entries that it had, and that went with a refused call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +132,17 @@ class Events:
         names the process: entries of one writer are numbered 1, 2, 3, … in the order of writing.
         Raises StoreError where the database is away or full; nothing is written then.
         """
-        return self.append_entries([_Text.of(record) for record in records], writer)
+        return self.append_entries([_Text.of(record) for record in records], writer).new
 
-    def append_entries(self, entries: Sequence[Row], writer: str) -> int:
+    def append_entries(self, entries: Sequence[Row], writer: str) -> Appended:
         """As `append`, of records that are text already."""
         for attempt in range(ATTEMPTS):
             try:
                 with transaction(self.url) as connection:
-                    new, taken_out = _append(connection, entries, writer)
-                if taken_out:
+                    appended = _append(connection, entries, writer)
+                if appended.taken_out:
                     forget_changes(self.url)
-                return new
+                return appended
             except IntegrityError:  # only where a database lets two transactions write at once
                 time.sleep(0.01 * attempt)
         raise StoreError(f"writer {writer} is used by too many processes: give each its own name")
@@ -149,15 +150,7 @@ class Events:
     @staticmethod
     def append_in(connection: Connection, records: Sequence[Said], writer: str) -> int:
         """As `append`, as a part of somebody's transaction on the log's own database."""
-        return _append(connection, [_Text.of(record) for record in records], writer)[0]
-
-    def refused(self, entries: Sequence[Row]) -> set[tuple[str, str]]:
-        """Kind and id of those that the log takes in no more, since whom they are of was erased, or
-        they are too old."""
-        read = [(entry, fields_of(entry.text)) for entry in entries]
-        with reading(self.url) as connection:
-            kept = not_expired(connection, not_erased(connection, read))
-        return {(one.kind, one.id) for one in entries} - {(one.kind, one.id) for one, _ in kept}
+        return _append(connection, [_Text.of(record) for record in records], writer).new
 
     def interactions(self, ids: Sequence[str]) -> list[Interaction]:
         """The interactions of these ids that are in the log, in the order of the ids."""
@@ -347,13 +340,13 @@ class _Text(NamedTuple):
         return cls(kind, record.id, record.capability, record.model_dump_json())
 
 
-def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tuple[int, int]:
-    """How many entries were new, and how many had to be taken out again because of them."""
+def _append(connection: Connection, entries: Sequence[Row], writer: str) -> Appended:
     read = [(entry, fields_of(entry.text)) for entry in entries]
     kept = not_erased(connection, read)
     taken_out = _refuse(connection, read) if len(kept) < len(read) else 0
     kept, now = not_expired(connection, kept), moment_text(datetime.now(UTC))
     wanted = {(entry.kind, entry.id): (entry, said) for entry, said in reversed(kept)}
+    refused = frozenset((entry.kind, entry.id) for entry in entries) - wanted.keys()
     for key in _known(connection, list(wanted)):
         del wanted[key]
     rows = [
@@ -374,14 +367,14 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> tupl
     if rows:
         connection.execute(insert(events), rows)
     count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
-    return len(rows), taken_out
+    return Appended(len(rows), refused, taken_out)
 
 
 def _refuse(connection: Connection, read: Sequence[tuple[Row, Mapping[str, Any]]]) -> int:
     """Take out what was said of calls that are refused before they came; returns how much."""
     ids = refuse(connection, read)
-    its = select(*COLUMNS).where(events.c.capability == UNKNOWN, events.c.about.in_(ids))
-    gone = [Event(*row.tuple()) for row in connection.execute(its)] if ids else []
+    its = select(*PLACE).where(events.c.capability == UNKNOWN, events.c.about.in_(ids))
+    gone = [Old(*row) for row in connection.execute(its)] if ids else []
     _remove(connection, gone)
     return len(gone)
 

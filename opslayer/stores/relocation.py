@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opslayer.settings import LAKE
+from opslayer.stores.run import MODEL, RUN, local_path
 
 MODELS = "models"
 
@@ -29,10 +30,10 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("experiments", "artifact_location", 1),  # CAPABILITY
-    Place("runs", "artifact_uri", 3),  # CAPABILITY/RUN/artifacts
-    Place("logged_models", "artifact_location", 4),  # CAPABILITY/models/MODEL/artifacts
-    Place("model_versions", "source", 4),
-    Place("model_versions", "storage_location", 4),
+    Place("runs", "artifact_uri", RUN),
+    Place("logged_models", "artifact_location", MODEL),
+    Place("model_versions", "source", MODEL),
+    Place("model_versions", "storage_location", MODEL),
 )
 SOURCES = Place("datasets", "dataset_source", 2)
 """JSON with the path of a table of the lake: CAPABILITY/TABLE."""
@@ -71,13 +72,11 @@ class Move:
 
 def _path(text: str | None, place: Place) -> Path | None:
     """The path in a column's text; None where it holds no local one."""
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
     if place is SOURCES:
         said = json.loads(text or "{}")
         text = said.get("path") if isinstance(said, dict) else None
     local = text and text.startswith(("/", "file:"))
-    return Path(local_file_uri_to_path(text)) if text and local else None
+    return local_path(text) if text and local else None
 
 
 def _said(before: str, path: Path, place: Place) -> str:

@@ -57,8 +57,7 @@ def _carry(segment: Segment, writer: str, events: Events) -> int:
     began = segment.carried
     data = segment.read(began)
     found = list(entries_in(data))
-    new = _append([entry for entry, _ in found], writer, events)
-    gone = events.refused([entry for entry, _ in found])
+    new, gone = _append([entry for entry, _ in found], writer, events)
     if gone:  # the call of somebody who was erased while it was answered
         overwrite(segment.path, data, lambda one: (one.kind, one.id) in gone, began)
     if found:
@@ -72,8 +71,8 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
     whole = list(entries_in(data))
     behind = whole[-1][1] if whole else 0
     rest = list(entries_in(data, behind, past_damage=True))
-    new = _append([entry for entry, _ in (*whole, *rest)], writer, events)
-    if rest and not events.refused([entry for entry, _ in (*whole, *rest)]):
+    new, gone = _append([entry for entry, _ in (*whole, *rest)], writer, events)
+    if rest and not gone:
         # What is not whole was not cut off: it was acknowledged once.
         log.warning("the journal was damaged on its disk; look at %s", segment.keep_aside())
     else:
@@ -81,9 +80,14 @@ def _finish(segment: Segment, writer: str, events: Events) -> int:
     return new
 
 
-def _append(entries: Sequence[Entry], writer: str, events: Events) -> int:
+def _append(
+    entries: Sequence[Entry], writer: str, events: Events
+) -> tuple[int, frozenset[tuple[str, str]]]:
+    """How many were new, and kind and id of those that the log refuses."""
     said = [entry for entry in entries if not entry.text.isspace()]  # what was erased holds nothing
-    return sum(events.append_entries(portion, writer) for portion in _portions(said))
+    appended = [events.append_entries(portion, writer) for portion in _portions(said)]
+    refused = frozenset[tuple[str, str]]().union(*(one.refused for one in appended))
+    return sum(one.new for one in appended), refused
 
 
 def _portions(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -180,11 +180,3 @@ def add_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> boo
 def moment_text(moment: datetime) -> str:
     """A time as the tables keep it: ISO 8601 UTC with microseconds, 32 characters."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def said_time(said: Mapping[str, Any]) -> str | None:
-    """The time of which a record's JSON speaks, as the tables keep it; None where it names none."""
-    try:
-        return moment_text(datetime.fromisoformat(said["event_time"]))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select, update
 
 from opslayer.errors import NotFound, StoreError
 from opslayer.records import Erasure, Record, Time
-from opslayer.stores.ledger.database import (
-    add_new,
-    moment_text,
-    reading,
-    said_time,
-    transaction,
-)
+from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.frozen import column
+from opslayer.stores.ledger.said import Fields, Named, One, said_time
 from opslayer.stores.ledger.tables import erased, erasures
 
 ASKED = 500
@@ -131,20 +126,6 @@ class Erasures:
         with reading(self.url) as connection:
             nobody = connection.scalar(select(erased.c.id).limit(1)) is None
             return set() if nobody else _gone(connection, ids)
-
-
-class Named(Protocol):
-    """A record on its way into the log."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-
-
-One = TypeVar("One", bound=Named)
-Fields = Mapping[str, Any]
-"""What a record's JSON says; empty where that can't be read."""
 
 
 def not_erased(

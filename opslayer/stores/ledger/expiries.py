@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from opslayer.records import Expiry
-from opslayer.stores.ledger.database import (
-    add_new,
-    moment_text,
-    reading,
-    said_time,
-    transaction,
-)
+from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.said import Fields, One, said_time
 from opslayer.stores.ledger.tables import expiries, horizons
 
 INTERACTIONS, ROWS, MODELS, REPORTS = "interactions", "rows", "models", "reports"
@@ -69,18 +63,6 @@ class Expiries:
         with reading(self.url) as connection:
             rows = connection.execute(query).all()
         return {row.what: datetime.fromisoformat(row.since) for row in rows}
-
-
-class Belonging(Protocol):
-    """A record on its way into the log."""
-
-    @property
-    def capability(self) -> str: ...
-
-
-One = TypeVar("One", bound=Belonging)
-Fields = Mapping[str, Any]
-"""What a record's JSON says; empty where that can't be read."""
 
 
 def not_expired(
