@@ -25,6 +25,7 @@ from opslayer.steps.train import _register, train
 from opslayer.stores import Stores
 from opslayer.stores.models import Models
 from opslayer.stores.registration import example
+from opslayer.stores.shelf import Shelf
 from opslayer.stores.tracking import answering, make_database
 
 
@@ -264,3 +265,17 @@ def test_what_is_forgotten_in_a_copied_home_goes_there_and_stays_in_the_first(
     assert len(list((home / "models").rglob("model.skops"))) == before
     assert list((home / "models").rglob(f"{version.run_id}/artifacts/*.png"))
     Models(f"{stores.models.tracking_uri}?", stores.models.root).load(version)
+
+
+def test_a_copy_that_can_t_be_removed_is_no_model_that_is_gone(
+    stores: Stores, tmp_path: Path
+) -> None:
+    version = trained(stores, shop(), 30, about="stuck")
+    shelf = Shelf(tmp_path / "shelf", stores.models)
+    shelf.drop(version)
+    shelf.load(version)
+    (place,) = (tmp_path / "shelf").iterdir()
+    shutil.rmtree(place)
+    place.write_bytes(b"no folder")
+    with pytest.raises(StoreError, match="can't be removed: Not a directory"):
+        shelf.drop(version)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from opslayer.errors import Refused
 from opslayer.records import Recipe
+from opslayer.stores.folder import remove_folder
 from opslayer.stores.manifest import seal
 from opslayer.stores.registration import (
     Registration,
@@ -213,8 +214,7 @@ def _delete(client: MlflowClient, place: str, below: tuple[Path, int]) -> None:
         return
     root, layout = below
     path = local_path(place)
-    here = path if path.is_relative_to(root) else Path(root, *path.parts[-layout:])
-    shutil.rmtree(here, ignore_errors=True)
+    remove_folder(path if path.is_relative_to(root) else Path(root, *path.parts[-layout:]))
 
 
 def local_path(uri: str) -> Path:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from opslayer.errors import UntrustedModel
 from opslayer.records import Version, digest_of
+from opslayer.stores.folder import remove_folder
 from opslayer.stores.manifest import unseal
 from opslayer.stores.models import Models, Serialization, build
 
@@ -53,8 +54,8 @@ class Shelf:
                     shutil.rmtree(place, ignore_errors=True)
 
     def drop(self, version: Version) -> None:
-        """Take a version away, if it is here."""
-        shutil.rmtree(self._place(version), ignore_errors=True)
+        """Take a version away, if it is here. Raises StoreError where it stays."""
+        remove_folder(self._place(version))
 
     def _contents(self, version: Version) -> dict[str, bytes]:
         place = self._place(version)
