@@ -1,9 +1,9 @@
 """How many calls a worker takes at once, so that those it takes are answered in time.
 
-Two things decide. How much work was let in lately: what a call takes of the processor is measured,
-and more than a moment's worth that comes at once is told to come again, before it has made anybody
-late. And the worker's own lateness: how much later than asked the event loop comes round. Calls
-that only wait for an upstream make nobody late, and are not shed for that.
+Two things decide. How long the line before the guards is: what a call takes of the processor is
+measured, and who would wait longer than a moment is told to come again, before anybody is late. And
+the worker's own lateness: how much later than asked the event loop comes round. Calls that only
+wait for an upstream make nobody late, and are not shed for that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+
+from gateway.line import Line
 
 MOST = 2_000.0
 """Calls under way, however idle the worker is: each holds memory and a connection."""
@@ -23,11 +25,8 @@ they ask is late by 30 to 60 ms."""
 EARLY = 0.050
 SHRINK, GROW, STEP = 0.7, 1.08, 2.0
 """By how much the limit changes at one look. From least to most takes about 3 seconds."""
-BUDGET = 0.15
-"""Seconds of work that may have been let in and not be done: a hundred calls of 1.5 ms at once."""
-HEADROOM = 1.2
-"""Times as fast as the clock that work is taken to be done: what a call takes is a mean, and a
-worker that keeps up must not shed for its being a little off. The lateness then decides."""
+WAIT = 0.1
+"""Seconds that a call that is let in may have to stand in line."""
 FIRST_COST = 0.001
 REFUSAL = 0.00015
 """Seconds of the processor that a refused call takes."""
@@ -47,29 +46,29 @@ class Admission:
     """Seconds by which the loop was late at the last look."""
     cost: float = FIRST_COST
     """Seconds of the processor that a call takes, on average."""
-    backlog: float = 0.0
-    """Seconds of work that was let in and, by what calls take, is not done yet."""
-    _at: float = field(default_factory=time.monotonic)
+    line: Line = field(default_factory=Line)
+    """Where calls wait for their guards."""
+    _entering: int = 0
+    """Calls that were let in at this turn of the loop, and are not in line yet."""
     _done: int = 0
     """Calls that ended since the last look."""
     _refused: int = 0
     """Calls refused since the last look."""
     _task: asyncio.Task[None] | None = None
 
-    def full(self, now: float | None = None) -> bool:
-        """Whether the next call is to be refused; counts it where so, else its work.
-
-        `now` is in seconds of the monotonic clock.
-        """
-        at = time.monotonic() if now is None else now
-        self.backlog = max(0.0, self.backlog - HEADROOM * (at - self._at))
-        self._at = at
-        if self.under_way < self.limit and self.backlog < BUDGET:
-            self.backlog += self.cost
+    def full(self) -> bool:
+        """Whether the next call is to be refused; counts it, either way."""
+        ahead = self._entering + len(self.line)
+        if self.under_way < self.limit and ahead * self.cost < WAIT:
+            self._entering += 1
+            asyncio.get_running_loop().call_soon(self._entered)
             return False
         self.shed += 1
         self._refused += 1
         return True
+
+    def _entered(self) -> None:
+        self._entering -= 1
 
     def done(self) -> None:
         """A call ended."""

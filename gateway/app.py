@@ -175,7 +175,7 @@ class Gateway:
         question = self.question(call, serving, ask.user)
         question.stream, question.options = ask.stream, ask.options
         try:
-            question.input = ask.input(guarding)
+            question.input = await self.admission.line.run(lambda: ask.input(guarding))
         except Blocked as blocked:
             raise await self._blocked(question, guarding, serving.plan, blocked) from None
         turn = await self._turn(call, question, raw)
@@ -218,7 +218,7 @@ class Gateway:
         guarding = Guarding.of(serving)
         first = self.question(call, serving, None)
         try:
-            inputs = guarding.rows(rows)
+            inputs = await self.admission.line.run(lambda: guarding.rows(rows))
         except Blocked as blocked:
             raise await self._blocked(first, guarding, serving.plan, blocked) from None
         turn = await self._turn(call, first, raw)

@@ -32,7 +32,13 @@ BUSY = HttpError(503, "overloaded", "this worker has more to do than it can; com
 LONG = HttpError(431, "header_too_large", f"request line and headers are longer than {HEAD} bytes")
 SLOW = HttpError(408, "slow_header", f"the headers did not come within {HEAD_SECONDS:g} s")
 ALWAYS = (b"/healthz", b"/readyz", b"/metrics", b"/v2/health", b"/v2/models/")
-"""Paths that are not refused here: they say how the process is, or decide for themselves."""
+"""Paths that are not refused under load, for they say how the process is; below the last of them
+all but `infer`."""
+
+
+def sheds(url: bytes) -> bool:
+    """Whether a call may be refused under load."""
+    return not url.startswith(ALWAYS) or b"/infer" in url
 
 
 def canned(error: HttpError, body: bytes, *, kind: bytes, close: bool) -> bytes:
@@ -129,7 +135,7 @@ def protocol(admission: Admission) -> type[HttpToolsProtocol]:
             self._stop_timer()  # now: a request that came whole is over when its data is
             self._open, self._raw = False, 0
             idle = self.cycle is None or self.cycle.response_complete
-            if idle and not self.url.startswith(ALWAYS) and admission.full():
+            if idle and sheds(self.url) and admission.full():
                 self.cycle = Refused()  # type: ignore[assignment]
                 busy = BUSY_OPENAI if self.url.startswith(b"/v1/") else BUSY_PROBLEM
                 self.transport.write(busy)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import BUDGET, EARLY, HEADROOM, LATE, LEAST, MOST, REFUSAL, Admission
+from gateway.admission import EARLY, LATE, LEAST, MOST, REFUSAL, WAIT, Admission
 
 
 def test_an_idle_worker_takes_as_many_as_it_can_hold() -> None:
-    admission = Admission(under_way=int(MOST) - 1)
-    admission.look(0.0)
-    assert not admission.full()
-    admission.under_way += 1
-    assert admission.full()
-    assert admission.shed == 1
+    async def lived() -> int:
+        admission = Admission(under_way=int(MOST) - 1)
+        admission.look(0.0)
+        assert not admission.full()
+        admission.under_way += 1
+        assert admission.full()
+        return admission.shed
+
+    assert asyncio.run(lived()) == 1
 
 
 def test_a_late_loop_takes_fewer_than_it_has_and_at_last_the_least() -> None:
@@ -50,28 +55,33 @@ def test_the_limit_never_leaves_its_bounds(looks: list[tuple[float, int]]) -> No
         assert LEAST <= admission.limit <= MOST
 
 
-def test_what_comes_at_once_is_taken_up_to_a_moments_work() -> None:
-    admission = Admission(cost=0.001, _at=0.0)
-    taken = sum(not admission.full(now=0.0) for _ in range(1_000))
-    assert taken == pytest.approx(BUDGET / 0.001, abs=1)
-    assert admission.shed == 1_000 - taken
-    assert not admission.full(now=0.1), "a tenth of a second later there is room again"
+async def rush(admission: Admission, calls: int) -> int:
+    """Calls that come in one turn of the loop; how many are taken."""
+    return sum(not admission.full() for _ in range(calls))
 
 
-@settings(deadline=None)
-@given(cost=st.floats(0.0005, 0.05), times=st.floats(2, 20))
-def test_of_more_than_it_can_a_worker_takes_about_what_it_can(cost: float, times: float) -> None:
-    admission, taken = Admission(cost=cost, _at=0.0), 0
-    calls = int(20 * times / cost)
-    for number in range(calls):
-        taken += not admission.full(now=number * cost / times)
-    seconds = calls * cost / times
-    assert seconds / cost <= taken <= HEADROOM * seconds / cost + BUDGET / cost + 2
+def test_of_what_comes_at_once_those_are_taken_who_have_not_long_to_wait() -> None:
+    async def lived() -> tuple[int, int, int]:
+        admission = Admission(cost=0.002)
+        first, more = await rush(admission, 1_000), await rush(admission, 1_000)
+        await asyncio.sleep(0)  # they have entered; nobody stands in line
+        return first, more, await rush(admission, 1_000)
+
+    assert asyncio.run(lived()) == (WAIT / 0.002, 0, WAIT / 0.002)
 
 
-def test_who_asks_no_faster_than_it_can_is_never_refused() -> None:
-    admission = Admission(cost=0.002, _at=0.0)
-    assert not any(admission.full(now=number * 0.002) for number in range(5_000))
+def test_who_stands_in_line_is_counted_until_it_had_its_turn() -> None:
+    async def lived() -> tuple[int, int]:
+        admission = Admission(cost=WAIT / 10)
+        admission.line._spent = 1.0
+        asked = [asyncio.ensure_future(admission.line.run(lambda: None)) for _ in range(8)]
+        await asyncio.sleep(0)
+        while_waiting = await rush(admission, 1_000)
+        admission.line._turn()
+        await asyncio.gather(*asked)
+        return while_waiting, await rush(admission, 1_000)
+
+    assert asyncio.run(lived()) == (2, 10)
 
 
 def test_what_a_call_takes_is_learnt_without_what_refusals_took() -> None:
