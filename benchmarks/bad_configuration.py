@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,15 @@ class Mutant:
     """A damaged file."""
 
     what: str
-    content: bytes
+    make: Callable[[], bytes]
+    """Writes it: of many mutants only some are looked at."""
     never_valid: bool
     """Whether Opslayer must refuse it: a right file can't come of this mutation."""
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return self.make()
 
 
 def pairs(data: Any) -> Any:
@@ -156,11 +162,7 @@ def _at(data: Any, place: tuple[int, ...]) -> Iterator[Mutant]:
     item, where = above[last], ".".join(keys)
 
     def mutant(what: str, items: list[Any], never: bool = False) -> Mutant:
-        kept = list(above)
-        above[:] = items
-        content = emit(data).encode()
-        above[:] = kept
-        return Mutant(f"{what} {where}", content, never)
+        return Mutant(f"{what} {where}", lambda: _with(data, above, items), never)
 
     yield mutant("delete", above[:last] + above[last + 1 :], where in ("name", "kind", "training"))
     if not isinstance(above, Pairs):
@@ -179,6 +181,15 @@ def _at(data: Any, place: tuple[int, ...]) -> Iterator[Mutant]:
         yield mutant(f"{swap!r:.20} for", swapped)
 
 
+def _with(data: Any, above: Any, items: list[Any]) -> bytes:
+    """The file in which a mapping or list of it has these items."""
+    kept = list(above)
+    above[:] = items
+    content = emit(data).encode()
+    above[:] = kept
+    return content
+
+
 def _names(data: Any, place: tuple[int, ...]) -> tuple[list[str], Any]:
     """The keys on the way to a place, and the mapping or list that holds it."""
     names = []
@@ -193,21 +204,24 @@ def _names(data: Any, place: tuple[int, ...]) -> tuple[list[str], Any]:
 
 
 def _damaged(text: str, draw: random.Random) -> Iterator[Mutant]:
+    def mutant(what: str, content: bytes, never: bool = False) -> Mutant:
+        return Mutant(what, lambda: content, never)
+
     raw = text.encode()
     for line in range(text.count("\n")):
         lines = text.splitlines(keepends=True)
-        yield Mutant(f"tab in line {line}", _line(lines, line, "\t"), False)
-        yield Mutant(f"quote in line {line}", _line(lines, line, '"'), False)
-        yield Mutant(f"brace in line {line}", _line(lines, line, "{"), False)
-        yield Mutant(f"alias in line {line}", _line(lines, line, "*"), False)
-        yield Mutant(f"tag in line {line}", _line(lines, line, "!!python/object "), False)
+        yield mutant(f"tab in line {line}", _line(lines, line, "\t"))
+        yield mutant(f"quote in line {line}", _line(lines, line, '"'))
+        yield mutant(f"brace in line {line}", _line(lines, line, "{"))
+        yield mutant(f"alias in line {line}", _line(lines, line, "*"))
+        yield mutant(f"tag in line {line}", _line(lines, line, "!!python/object "))
         cut = draw.randrange(len(raw))
-        yield Mutant(f"cut at byte {cut}", raw[:cut], False)
+        yield mutant(f"cut at byte {cut}", raw[:cut])
         spot = draw.randrange(len(raw))
         flipped = raw[:spot] + bytes([raw[spot] ^ (1 << draw.randrange(8))]) + raw[spot + 1 :]
-        yield Mutant(f"bit in byte {spot}", flipped, False)
+        yield mutant(f"bit in byte {spot}", flipped)
     for what, content in WHOLE:
-        yield Mutant(what, content, True)
+        yield mutant(what, content, never=True)
 
 
 def _line(lines: list[str], number: int, before: str) -> bytes:

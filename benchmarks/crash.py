@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,17 +90,13 @@ def _until_answered(url: str, key: str, history: History) -> str | None:
     return None
 
 
-def workers(parent: int) -> list[int]:
+def workers(gateway: int) -> list[int]:
     """The worker processes of a gateway."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-            words = (path.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(text.rsplit(")", 1)[1].split()[1]) == parent and b"gateway.worker" in words:
-            found.append(int(path.parent.name))
+    for pid in descendants(gateway):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().startswith("gateway-"):
+                found.append(pid)
     return found
 
 

@@ -1,4 +1,4 @@
-"""`python -m commands.after URL MODULE`: run a module once an address answers."""
+"""What runs once an address answers: `python -m commands.after URL MODULE`, or `after`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 
 PATIENCE = 180.0
 """Seconds; then it ends, and its supervisor starts it again."""
@@ -21,14 +22,25 @@ def answers(url: str) -> bool:
         return False
 
 
-def main() -> None:
-    """Wait for the address, then become the module."""
-    url, module = sys.argv[1:3]
+def wait(url: str) -> None:
+    """Wait until an address answers; ends the process where it does not come to that."""
     deadline = time.monotonic() + PATIENCE
     while not answers(url):
         if time.monotonic() > deadline:
             sys.exit(f"{url} did not answer within {PATIENCE:g} s")
         time.sleep(0.5)
+
+
+def after(url: str, run: Callable[[], None]) -> None:
+    """Wait for an address, then run."""
+    wait(url)
+    run()
+
+
+def main() -> None:
+    """Wait for the address, then become the module."""
+    url, module = sys.argv[1:3]
+    wait(url)
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

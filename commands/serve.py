@@ -7,12 +7,15 @@ import shutil
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from commands.after import answers
+from commands import forked
+from commands.after import after, answers
 from commands.context import Context, context
+from commands.forked import Fork
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
 from opslayer.errors import Refused, StoreError
@@ -37,11 +40,12 @@ def serve(
     keys create`, or OPSLAYER_ADMIN_KEY) it listens on this machine alone.
     """
     here = context()
+    load(here)
     introduce_all(here)
     check_host(here, host)
     stopped = stop_signal()
     listening = listen(host, port)
-    running = services(here, listening, workers)
+    running = services(listening, workers)
     address = f"http://{host}:{port}"
     told = threading.Thread(target=_tell, args=(address, as_json, stopped), daemon=True)
     told.start()
@@ -52,6 +56,27 @@ def serve(
         return stopped.is_set()
 
     supervise(running, here.settings.root / "logs", stopping, complain)
+
+
+def load(here: Context) -> None:
+    """Begin to load what the gateway's processes need, beside what is done here before they start;
+    tells a broken file first.
+
+    What answers from trained models is loaded where some were served here before: a gateway that
+    comes back needs them at once.
+    """
+    here.capabilities()
+    folder = metrics(here)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    served = here.settings.root / "gateway" / "models"
+    models = served.is_dir() and any(served.iterdir())
+    forked.load({"PROMETHEUS_MULTIPROC_DIR": str(folder)}, models=models)
+
+
+def metrics(here: Context) -> Path:
+    """Where the workers count, for one page of all of them."""
+    return here.settings.root / "gateway" / "metrics"
 
 
 def introduce_all(here: Context) -> None:
@@ -99,43 +124,36 @@ def listen(host: str, port: int, option: str = "port") -> socket.socket:
         raise Refused(f"{host}:{port}: {error.strerror}: choose another with --{option}") from error
 
 
-def services(
-    here: Context, listening: socket.socket, workers: int, *, heard: bool = True
-) -> list[Service]:
+def services(listening: socket.socket, workers: int, *, heard: bool = True) -> list[Service]:
     """The workers, and beside them what carries their records into the log and watches trials.
 
     `heard` is whether they log to our own standard error, and not into files.
     """
-    metrics = here.settings.root / "gateway" / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)
-    metrics.mkdir(parents=True)
-    own = {"PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    from gateway import drain, watch, worker
+
     host = socket.gethostname().split(".")[0][:40] or "local"
-    descriptor = listening.fileno()
     address, port = listening.getsockname()[:2]
+    health = f"http://{address}:{port}/healthz"
     made = [
         Service(
             f"gateway-{number}",
-            [sys.executable, "-m", "gateway.worker", str(descriptor), f"{host}-{number}"],
+            Fork(worker.run, (listening, f"{host}-{number}")),
             f"http://{address}:{port}" if number == 1 else "one more of them",
-            own,
-            f"http://{address}:{port}/healthz" if number == 1 else "",
-            (descriptor,),
-            heard,
-            PATIENCE,
+            health=health if number == 1 else "",
+            logs_to_stderr=heard,
+            patience=PATIENCE,
         )
         for number in range(1, workers + 1)
     ]
-    python, health = sys.executable, f"http://{address}:{port}/healthz"
     others = [
         Service(
-            "drain", [python, "-m", "gateway.drain"], "carries interactions into the log",
+            "drain", Fork(drain.main), "carries interactions into the log",
             logs_to_stderr=heard, last=True,
         ),
         Service(
-            # It loads much, and nothing is on trial before somebody can be answered.
-            "watch", [python, "-m", "commands.after", health, "gateway.watch"],
-            "watches what is on trial", logs_to_stderr=heard,
+            # Nothing is on trial before somebody can be answered.
+            "watch", Fork(after, (health, watch.main)), "watches what is on trial",
+            logs_to_stderr=heard,
         ),
     ]  # fmt: skip
     return [*made, *others]

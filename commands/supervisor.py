@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commands.forked import Fork, Forked
 from opslayer.settings import SUPERVISOR
 
 PATIENCE = 10.0
@@ -28,7 +29,7 @@ class Service:
     """One process to keep running."""
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str] | Fork
     address: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
@@ -49,17 +50,27 @@ class Running:
 
     service: Service
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Forked | None = None
     starts: int = 0
     started: float = 0.0
     next_start: float = 0.0
 
     def start(self) -> None:
         """Start the process in a group of its own, its output appended to its log."""
+        one = self.service
+        if isinstance(one.command, Fork):
+            log = None if one.logs_to_stderr else self.log
+            self.process = Forked.start(one.name, one.command, one.environment, log)
+        else:
+            self.process = self._open(one.command)
+        self.starts += 1
+        self.started = time.monotonic()
+
+    def _open(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             heard = None if self.service.logs_to_stderr else log
-            self.process = subprocess.Popen(  # noqa: S603 - our own commands
-                self.service.command,
+            return subprocess.Popen(  # noqa: S603 - our own commands
+                command,
                 stdout=subprocess.DEVNULL if heard is None else heard,
                 stderr=None if heard is None else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -67,8 +78,6 @@ class Running:
                 pass_fds=self.service.passes,
                 start_new_session=True,
             )
-        self.starts += 1
-        self.started = time.monotonic()
 
     def tend(self, now: float, tell: Callable[[str], None]) -> None:
         """Start it if it is not running and its pause is over."""
@@ -87,8 +96,14 @@ class Running:
 
     def ask_to_stop(self) -> None:
         """Ask the whole group to stop."""
-        if self.process is not None:
-            _signal_group(self.process.pid, signal.SIGTERM)
+        if self.process is not None and not _signal_group(self.process.pid, signal.SIGTERM):
+            self._ask_alone()
+
+    def _ask_alone(self) -> None:
+        """Ask a process that has not made its group yet."""
+        if self.process is not None and self.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGTERM)
 
     def stop(self, deadline: float) -> None:
         """Wait for the group to stop, then make it."""
@@ -132,6 +147,9 @@ def _stop(running: Sequence[Running]) -> None:
         one.stop(asked + one.service.patience)
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
+def _signal_group(pid: int, number: signal.Signals) -> bool:
+    """Whether there was such a group."""
     with suppress(ProcessLookupError):  # gone already, which is what was asked for
         os.killpg(pid, number)
+        return True
+    return False

@@ -40,14 +40,14 @@ def up(
     happens to them later is told on standard error.
     """
     here = context()
-    here.capabilities()  # a broken file is told before anything starts
+    serve.load(here)  # tells a broken file before anything starts
     _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
     serve.introduce_all(here)
     listening = serve.listen(HOST, gateway_port, "gateway-port")
     desk = serve.listen(HOST, console_port, "console-port")
     stopped = stop_signal()
     server, others = services(here, prefect_port, mlflow_port)
-    gateway = serve.services(here, listening, 1, heard=False)
+    gateway = serve.services(listening, 1, heard=False)
     running = [server, *others, *gateway, console(desk), sender()]
     logs = here.settings.root / "logs"
     if as_json:

@@ -1,4 +1,4 @@
-"""`python -m gateway.watch`: watches trials and experiments, and goes back or on by itself."""
+"""Watches trials and experiments, and goes back or on by itself."""
 
 from __future__ import annotations
 
@@ -129,7 +129,3 @@ def main() -> None:
         lambda text: print(text, file=sys.stderr, flush=True),
     )
     run(watcher, stopped.wait)
-
-
-if __name__ == "__main__":
-    main()

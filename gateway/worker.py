@@ -1,4 +1,4 @@
-"""`python -m gateway.worker FD NAME`: one worker process, on a socket that its parent opened."""
+"""One worker process, on a socket that its supervisor opened."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import socket
 import sys
 
 from opslayer.parent import die_with_parent
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # only heard before the libraries are loaded
 
 COLLECT = (20_000, 50, 100)
 """Objects between two collections: calls make few cycles, and leave them quickly."""
@@ -45,8 +42,8 @@ async def serve(listening: socket.socket, name: str) -> None:
         await gateway.stop()
 
 
-def main() -> None:
-    """Serve on the socket that the parent names."""
+def run(listening: socket.socket, name: str) -> None:
+    """Serve on a socket; `name` is the worker's own, after a restart too."""
     gc.disable()  # while everything is loaded: there is nothing to collect
     import uvloop
 
@@ -55,8 +52,4 @@ def main() -> None:
     die_with_parent()
     sys.setswitchinterval(SWITCH)
     configure(os.environ.get("OPSLAYER_LOG_LEVEL", "info"))
-    uvloop.run(serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]))
-
-
-if __name__ == "__main__":
-    main()
+    uvloop.run(serve(listening, name))

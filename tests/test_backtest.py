@@ -120,7 +120,7 @@ def test_pays_is_picked_where_nothing_else_was_clearly_cheaper(
 
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return drifting.write(tmp_path_factory.mktemp("tank"), drifting.rows(days=60))
+    return drifting.write(tmp_path_factory.mktemp("tank"), drifting.rows(days=60), drifting.LINE)
 
 
 @pytest.fixture(autouse=True)

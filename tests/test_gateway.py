@@ -23,6 +23,7 @@ from serving import Served, serving, wait
 from taught import give_database
 from upstream import calls, upstream
 
+from benchmarks.crash import workers
 from opslayer.configuration import load_capability
 from opslayer.settings import Settings
 from opslayer.stores import Stores
@@ -316,22 +317,8 @@ def test_a_worker_that_is_killed_loses_nothing_that_it_acknowledged(home: Home) 
             if reply.status_code == 200:
                 ids.append(reply.headers["x-opslayer-interaction"])
             if number % 10 == 5:
-                os.kill(_workers(gateway)[0], signal.SIGKILL)
+                os.kill(workers(gateway.process.pid)[0], signal.SIGKILL)
         wait(gateway, "/healthz")
         stories = [story(gateway, id) for id in ids]
     assert len(ids) > 20
     assert [one.get("status") for one in stories] == ["answered"] * len(ids)
-
-
-def _workers(gateway: Served) -> list[int]:
-    """The gateway's worker processes."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-            parent = int((path.parent / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        if b"gateway.worker" in words and parent == gateway.process.pid:
-            found.append(int(path.parent.name))
-    return found

@@ -1,0 +1,85 @@
+"""The gateway's processes are forked from one that has loaded everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from serving import Served, serving
+from upstream import upstream
+from waiting import until
+
+from benchmarks.crash import workers
+
+DESK = """\
+name: desk
+kind: chat
+answer: {{deadline: 10s}}
+fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
+upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    folder = tmp_path / "configs" / "capabilities"
+    folder.mkdir(parents=True)
+    with upstream() as address:
+        (folder / "desk.yaml").write_text(DESK.format(url=address))
+        with serving(tmp_path / "home", tmp_path / "configs", workers=2) as one:
+            yield one
+
+
+def names(gateway: int) -> dict[str, psutil.Process]:
+    """What lives below a gateway, by name."""
+    return {one.name(): one for one in psutil.Process(gateway).children(recursive=True)}
+
+
+def asked(url: str) -> str:
+    body = {"model": "desk", "messages": [{"role": "user", "content": "hello"}]}
+    said = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30)
+    assert said.status_code == 200, said.text
+    return said.headers["x-opslayer-interaction"]
+
+
+def test_each_is_known_by_name_and_has_a_group_of_its_own(served: Served) -> None:
+    there = names(served.process.pid)
+    assert {"gateway-1", "gateway-2", "drain", "watch"} <= set(there)
+    for name in ("gateway-1", "gateway-2", "drain", "watch"):
+        assert os.getpgid(there[name].pid) == there[name].pid
+
+
+def test_no_two_of_them_give_the_same_id(served: Served) -> None:
+    told = {asked(served.url) for _ in range(40)}
+    os.kill(workers(served.process.pid)[0], signal.SIGKILL)
+    until(lambda: len(workers(served.process.pid)) == 2)
+    told |= {asked(served.url) for _ in range(40)}
+    assert len(told) == 80
+
+
+def test_with_the_supervisor_killed_none_of_them_lives_on(served: Served) -> None:
+    there = list(names(served.process.pid).values())
+    os.kill(served.process.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(there, 30)
+    assert alive == []
+
+
+def test_where_what_they_are_forked_from_dies_all_are_there_again(served: Served) -> None:
+    before = names(served.process.pid)
+    loader = before["gateway-1"].parent()
+    assert loader is not None
+    loader.kill()
+
+    def again() -> bool:
+        there = names(served.process.pid)
+        return {"gateway-1", "gateway-2", "drain"} <= set(there) and not any(
+            there[name] == before[name] for name in ("gateway-1", "gateway-2", "drain")
+        )
+
+    until(again)
+    assert asked(served.url)
