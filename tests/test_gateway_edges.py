@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -159,6 +160,27 @@ def test_no_described_input_gives_a_server_error(served: Served, tmp_path: Path)
     )
     assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-1000:]
     assert "fuzzing" in said.stdout.lower()
+
+
+def test_no_text_of_a_caller_begins_a_line_of_the_log(served: Served) -> None:
+    forged = '\r\n{"level": "error", "event": "forged"}\n\x85\u2028{"event": "forged"}\x1b[2J'
+    before = served.log.stat().st_size
+    for body in (
+        {**CALL, "messages": [{"role": "user", "content": forged}]},
+        {**CALL, "user": forged},
+        {**CALL, "model": forged},
+        {**CALL, "metadata": {forged: forged}},
+        {**CALL, "messages": [{"role": "user", "content": "hello", "name": forged}]},
+    ):
+        httpx.post(f"{served.url}/v1/chat/completions", json=body, timeout=30)
+        telling = {"interaction_id": forged, "kind": "thumb", "value": forged}
+        httpx.post(f"{served.url}/v1/feedback", json=telling, timeout=30)
+    httpx.get(f"{served.url}/v1/interactions/{quote(forged)}", timeout=30)
+    written = served.log.read_bytes()[before:].decode()
+    said = [json.loads(line) for line in written.split("\n")[:-1]]
+    assert [one["event"] for one in said].count("call") >= 1
+    assert "forged" not in written
+    assert written.isascii()
 
 
 def test_without_a_key_the_gateway_binds_this_machine_alone(configs: Path, tmp_path: Path) -> None:

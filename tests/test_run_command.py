@@ -90,6 +90,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return here
 
 
+@pytest.fixture
+def here(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The command in this process, which has loaded everything already."""
+    for name, text in shop.environment.items():
+        monkeypatch.setenv(name, text)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = execute(["run", *arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
 def test_a_training_is_its_askers(shop: Shop) -> None:
     first = shop.stores.ledger.releases.get("shop", 1)
     assert first.by == getpass.getuser()
@@ -97,8 +111,8 @@ def test_a_training_is_its_askers(shop: Shop) -> None:
     assert shop.stores.ledger.causes.get(first.cause).cause.by == getpass.getuser()
 
 
-def test_the_same_training_again_is_refused_in_one_sentence(shop: Shop) -> None:
-    code, out, err = shop.opslayer("run", "train_model", "shop", "as_of=2024-01-31")
+def test_the_same_training_again_is_refused_in_one_sentence(here: Any) -> None:
+    code, out, err = here("train_model", "shop", "as_of=2024-01-31")
     assert (code, out) == (1, "")
     assert len(err.splitlines()) == 1
     assert "has had its one run" in err
@@ -110,8 +124,8 @@ def test_a_watch_tells_windows_by_their_days_and_says_nothing_beside(shop: Shop)
     assert "2024-01-29 to 2024-02-05" in out
 
 
-def test_what_was_taken_in_is_told_by_source(shop: Shop) -> None:
-    code, out, err = shop.opslayer("run", "ingest_data", "shop")
+def test_what_was_taken_in_is_told_by_source(here: Any) -> None:
+    code, out, err = here("ingest_data", "shop")
     assert (code, err) == (0, "")
     assert "till" in out
     assert "interactions" in out
@@ -150,16 +164,12 @@ def test_a_killed_training_is_told_by_doctor_whose_way_out_finishes_it(shop: Sho
 
 
 @pytest.fixture
-def told(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    for name, text in shop.environment.items():
-        monkeypatch.setenv(name, text)
-
+def told(here: Any) -> Any:
     def tell(*arguments: str) -> tuple[int, str]:
-        code = execute(["run", *arguments])
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert len(said.err.splitlines()) == 1
-        return code, said.err
+        code, out, err = here(*arguments)
+        assert out == ""
+        assert len(err.splitlines()) == 1
+        return code, err
 
     return tell
 
