@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from commands.context import context
-from commands.output import AsJson, emit, say, when
+from commands.output import AsJson, complain, emit, say, when
 from opslayer.errors import Refused
 from opslayer.user import user
 
@@ -79,6 +79,11 @@ def _tell(done: Restored) -> None:
         say(f"what was there lies in {done.aside}: remove it once you need it no more")
     if done.erased:
         say(f"{done.erased} who had been erased since were erased again")
+    if not done.erasures_known:
+        complain(
+            f"nobody here knows who was erased after {when(done.taken)}: whoever was may be back. "
+            "Where you keep the list (opslayer export erasures), restore again with --erasures"
+        )
     for name, numbers in done.learnt.items():
         say(
             f"{name}: models {', '.join(map(str, numbers))} had learnt from them: "

@@ -167,7 +167,9 @@ def test_where_all_was_lost_a_list_of_receipts_keeps_the_erased_away(
     shutil.rmtree(here / "lived")
     assert restore(file, "--into", str(here / "without")) == 0
     assert hits(here / "without", [SECRET]), "without the list nobody knows"
+    assert "whoever was may be back" in capsys.readouterr().err
     assert restore(file, "--erasures", str(receipts)) == 0
+    assert capsys.readouterr().err == ""
     assert hits(here / "lived", [SECRET, ANN]) == []
     (receipt,) = Stores.at(Settings()).ledger.erasures.all()
     assert (receipt.done, receipt.models) == (True, {"shop": (1,)})

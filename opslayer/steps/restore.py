@@ -66,6 +66,8 @@ class Restored:
     """Subjects that had been erased since, and were erased again."""
     learnt: dict[str, tuple[int, ...]]
     """By capability, model versions that had learnt from them and are still there."""
+    erasures_known: bool
+    """Whether any data folder, or a list, said who was erased since; else some may be back."""
     aside: Path | None
     """Where the folder that was replaced lies now."""
 
@@ -81,7 +83,7 @@ def restore(wish: Wish, settings: Settings, at: Callable[[Path], Stores], find: 
     with opened(wish.file) as archive, alone(home.parent):
         manifest = archive.manifest
         _check(manifest, wish, settings)
-        graves = _graves(wish, home, manifest)
+        graves, known = _graves(wish, home, manifest)
         stage = home.with_name(f".{home.name}.{STAGE}")
         shutil.rmtree(stage, ignore_errors=True)  # of one that was killed
         try:
@@ -96,7 +98,7 @@ def restore(wish: Wish, settings: Settings, at: Callable[[Path], Stores], find: 
             shutil.rmtree(stage, ignore_errors=True)
     learnt = _learnt(receipts)
     told = (manifest.taken, manifest.covers, manifest.elsewhere)
-    return Restored(home, *told, len(receipts), learnt, aside)
+    return Restored(home, *told, len(receipts), learnt, known, aside)
 
 
 def _check(manifest: Manifest, wish: Wish, settings: Settings) -> None:
@@ -128,12 +130,15 @@ def _check(manifest: Manifest, wish: Wish, settings: Settings) -> None:
         raise Refused("\n".join(said))
 
 
-def _graves(wish: Wish, home: Path, manifest: Manifest) -> list[Tombstone]:
-    """Who was erased, as every data folder here and a list from elsewhere know it."""
+def _graves(wish: Wish, home: Path, manifest: Manifest) -> tuple[list[Tombstone], bool]:
+    """Who was erased, as every data folder here and a list from elsewhere know it; and whether
+    there was any of these."""
     homes = {wish.former or home, home, *home.parent.glob(f"{home.name}.{REPLACED}-*")}
     found: dict[str, Tombstone] = {}
+    known = wish.erasures is not None
     for one in sorted(homes):
         path = one / DATABASE
+        known |= path.is_file()
         try:
             there = tombstones_at(path) if path.is_file() else []
         except StoreError as error:
@@ -144,7 +149,7 @@ def _graves(wish: Wish, home: Path, manifest: Manifest) -> list[Tombstone]:
         found.update((grave.id, grave) for grave in there)
     if wish.erasures is not None:
         found.update((grave.id, grave) for grave in _listed(wish.erasures, manifest.secret))
-    return list(found.values())
+    return list(found.values()), known
 
 
 def _listed(path: Path, secret: str) -> Iterator[Tombstone]:
