@@ -175,7 +175,7 @@ def _segment(capability: Capability, words: Sequence[str]) -> dict[str, Value]:
     ]
     if wrong:
         raise Refused(f"--segment {', '.join(wrong)}: write COLUMN=VALUE")
-    return {name: _value(capability, name, text) for name, _, text in pairs}
+    return {name: _value(capability, "--segment", name, text) for name, _, text in pairs}
 
 
 @app.command
@@ -276,7 +276,9 @@ def _rule(capability: Capability, part: Part) -> Rule:
         if name == "tenant":
             tenants += values.split(",")
         else:
-            segment[name] = tuple(_value(capability, name, one) for one in values.split(","))
+            segment[name] = tuple(
+                _value(capability, "--for", name, one) for one in values.split(",")
+            )
     return Rule(
         variant="",
         tenants=tuple(tenants),
@@ -286,8 +288,8 @@ def _rule(capability: Capability, part: Part) -> Rule:
     )
 
 
-def _value(capability: Capability, column: str, text: str) -> Value:
-    """A value of an input column as callers send it."""
+def _value(capability: Capability, option: str, column: str, text: str) -> Value:
+    """A value of an input column as callers send it, given with an option."""
     declared = capability.inputs.get(column)
     if declared is None or not declared.type.numeric:
         return text
@@ -296,7 +298,7 @@ def _value(capability: Capability, column: str, text: str) -> Value:
     try:
         return float(text)
     except ValueError:
-        raise Refused(f"--for {column}={text}: {column} is {declared.type.value}") from None
+        raise Refused(f"{option} {column}={text}: {column} is {declared.type.value}") from None
 
 
 def _variant(

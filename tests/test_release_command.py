@@ -18,6 +18,15 @@ from opslayer.records import Verdict, VerdictKind
 from opslayer.steps.promote import Promotion, promote
 from opslayer.stores import Stores
 
+NUMBERS = f"""\
+name: {RACED.name}
+kind: regression
+inputs: {{x: {{type: number}}}}
+target: y
+training: {{estimator: sklearn.linear_model.Ridge}}
+gate: {{metric: mae}}
+"""
+
 
 @dataclass
 class Ran:
@@ -191,6 +200,19 @@ def test_a_rule_is_for_those_it_names_and_history_says_who_got_what_then(command
     ]  # fmt: skip
     dropped = command("stop", RACED.name, "rules", "--reason", "no more", "--json").json
     assert [one["name"] for one in dropped["variants"]] == ["model-2"]
+
+
+@pytest.mark.parametrize("option", ["--for", "--segment"])
+def test_a_value_that_a_column_cannot_have_is_refused_by_the_option_that_it_came_with(
+    command: Command, tmp_path: Path, option: str
+) -> None:
+    command("promote", RACED.name, "1", "--reason", "first")
+    (tmp_path / "configs" / "capabilities" / f"{RACED.name}.yaml").write_text(NUMBERS)
+    verb = ("promote", RACED.name, "2", "--reason", "odd")
+    if option == "--segment":
+        verb = ("show", RACED.name, "--subject", "ann")
+    ran = command(*verb, option, "x=big")
+    assert (ran.code, f"{option} x=big: x is number" in ran.err) == (1, True), ran.err
 
 
 def test_a_release_may_start_later(command: Command) -> None:
