@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -21,10 +22,10 @@ from opslayer.records import Feedback, FeedbackKind, Interaction, Status, TagSou
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
-from opslayer.sources.part import Part, Parts
+from opslayer.sources.part import Part, Parts, Piece
 from opslayer.sources.seen import Seen
 from opslayer.sources.values import column_of
-from opslayer.stores.events import Event, Events, fields_of
+from opslayer.stores.events import Event, Events, Stretch, fields_of
 from opslayer.stores.lake import MOMENT, schema
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.ledger.said import said_time
@@ -33,6 +34,9 @@ NAME = "interactions"
 """The log's name as a source; no source in a file may be called so."""
 ENTRIES = 20_000
 """Entries in one batch: an entry may hold a text of any length."""
+PIECE = 100_000
+"""Entries that are read, and written, at once where there are many: the fewer commits the better.
+"""
 LARGEST = 2**63
 """Whole numbers up to here are taken as the text of a category or a class."""
 STATES = {
@@ -61,10 +65,17 @@ class LogFeed:
     def check(self) -> None:
         """Nothing in its configuration can keep it from being asked."""
 
+    def pieces(self, history: Sequence[Batch], elsewhere: bool) -> Iterator[Piece] | None:
+        """Stretches of new entries, where they are more than one, or other processes read them."""
+        every = self.events.stretches(self.capability.name, _position(history), PIECE)
+        first = list(islice(every, 2))
+        if len(first) < 2 and not elsewhere:
+            return None
+        return (Stretched(self, one) for one in chain(first, every))
+
     def parts(self, history: Sequence[Batch]) -> Parts:
         """New entries, each writer's in its order."""
-        done = [batch.end["positions"] for batch in history if batch.status == "done"]
-        position: dict[str, int] = done[-1] if done else {}
+        position = _position(history)
         pending = history[-1] if history and history[-1].status == "begun" else None
         until = pending.end["positions"] if pending else None
         while True:
@@ -73,13 +84,13 @@ class LogFeed:
             if found:
                 end = {**position, **{entry.writer: entry.number for entry in found}}
                 begin = {"positions": position, "contract": contract_of(self.capability)}
-                yield Part(begin, {"positions": end}, self._typed(found))
+                yield Part(begin, {"positions": end}, self.typed(found))
                 position = end
             elif until is None:
                 return
             until = None
 
-    def _typed(self, entries: Sequence[Event]) -> Typed:
+    def typed(self, entries: Sequence[Event]) -> Typed:
         taken, faults = _Taken(self.capability, [], []), []
         for entry in entries:
             try:
@@ -102,6 +113,30 @@ class LogFeed:
         while {*names} & {*self.capability.inputs}:
             names = [f".{name}" for name in names]
         return Layout(NAME, event_time=names[0], id=names[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Stretched:
+    """Some entries of the log."""
+
+    feed: LogFeed
+    stretch: Stretch
+
+    def __str__(self) -> str:
+        return str(self.stretch)
+
+    def parts(self) -> Parts:
+        """All of it as one part."""
+        capability = self.feed.capability
+        entries = list(self.feed.events.stretch(capability.name, self.stretch))
+        begin = {"positions": dict(self.stretch.after), "contract": contract_of(capability)}
+        yield Part(begin, {"positions": self.stretch.positions}, self.feed.typed(entries))
+
+
+def _position(history: Sequence[Batch]) -> dict[str, int]:
+    """Up to where the log was taken in."""
+    done = [batch.end["positions"] for batch in history if batch.status == "done"]
+    return dict(done[-1]) if done else {}
 
 
 @dataclass(slots=True)
