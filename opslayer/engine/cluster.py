@@ -118,7 +118,7 @@ class Cluster:
             except (CancelledError, CommClosedError) as error:
                 raise self._away(f"went away ({error})") from error
             except TimeoutError as error:
-                if future.done():  # the function's own
+                if future.status == "error":  # the function's own
                     told(error, piece)
                 if not client.nthreads():
                     raise self._away("has lost its last worker") from error

@@ -78,6 +78,8 @@ def clear(lake: str, before: datetime) -> int:
     """Take away what was lent before a moment; returns how many loans."""
     from pyarrow.fs import FileSelector
 
+    if "://" not in lake and not Path(lake, LENT).is_dir():
+        return 0
     files, gone = _files(lake), 0
     for one in files.get_file_info(FileSelector("", allow_not_found=True)):
         if one.is_file and one.mtime and one.mtime < before:
