@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
@@ -22,11 +22,12 @@ from opslayer.records import Feedback, FeedbackKind, Interaction, Status, TagSou
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
+from opslayer.sources.logged import Call, read, times
 from opslayer.sources.part import Part, Parts, Piece
 from opslayer.sources.seen import Seen
 from opslayer.sources.values import column_of
-from opslayer.stores.events import Event, Events, Stretch, fields_of
-from opslayer.stores.lake import MOMENT, schema
+from opslayer.stores.events import Event, Events, Said, Stretch, fields_of
+from opslayer.stores.lake import schema
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.ledger.said import said_time
 
@@ -44,6 +45,9 @@ STATES = {
     FeedbackKind.CORRECTION: (TagSource.EXPERT, 0.9),
 }
 """Feedback that states a target: as which source, how surely."""
+
+
+WRITTEN = json.JSONEncoder(ensure_ascii=False)
 
 
 class EntryError(Exception):
@@ -91,10 +95,17 @@ class LogFeed:
             until = None
 
     def typed(self, entries: Sequence[Event]) -> Typed:
-        taken, faults = _Taken(self.capability, [], []), []
+        """Entries by the contract."""
+        try:
+            return self._typed(entries, read)
+        except pa.ArrowInvalid:  # a 30 February among them: the record's class says so
+            return self._typed(entries, Event.record)
+
+    def _typed(self, entries: Sequence[Event], how: Callable[[Event], Said | Call]) -> Typed:
+        taken, faults = _Taken(self.capability, _plainly(self.capability), [], []), []
         for entry in entries:
             try:
-                taken.add(entry)
+                taken.add(entry, how)
             except EntryError as reason:
                 faults.append(_fault(entry, str(reason)))
         layout = self._layout()
@@ -144,34 +155,37 @@ class _Taken:
     """Entries that can be read, on their way to columns."""
 
     capability: Capability
-    asked: list[tuple[Event, Interaction, Any]]
+    plainly: dict[str, type]
+    """By input column, the type of most of its values: nothing more need be asked of them."""
+    asked: list[tuple[Event, Interaction | Call, Any]]
     """With the value of the output."""
     stated: list[tuple[Feedback, Any]]
     remarks: int = 0
 
-    def add(self, entry: Event) -> None:
+    def add(self, entry: Event, how: Callable[[Event], Said | Call]) -> None:
         """Sort an entry in; raises EntryError where it breaks the contract."""
         try:
-            record = entry.record()
+            record = how(entry)
         except ValidationError as error:
             raise EntryError(
                 f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
             ) from error
-        if not isinstance(record, Interaction | Feedback) or not self._is_wanted(record):
+        if not isinstance(record, Call | Interaction | Feedback) or not self._is_wanted(record):
             self.remarks += 1  # of a start, its interaction tells how it ended
-        elif isinstance(record, Interaction):
-            _check_json(self.capability, record)
+        elif not isinstance(record, Feedback):
+            if any(type(record.input.get(name)) is not kind for name, kind in self.plainly.items()):
+                _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
         else:
             self.stated.append((record, self._target(record)))
 
-    def _is_wanted(self, record: Interaction | Feedback) -> bool:
+    def _is_wanted(self, record: Call | Interaction | Feedback) -> bool:
         """Whether it is a row, or says a target.
 
         Somebody asked it, so it is a row, also where the answer failed, broke off or came from a
         fallback. What was refused need not keep the contract, and a picture is asked for in words.
         """
-        if isinstance(record, Interaction):
+        if not isinstance(record, Feedback):
             return record.status is not Status.REFUSED and self.capability.kind is not Kind.IMAGE
         return record.kind in STATES and self.capability.predictor
 
@@ -181,7 +195,7 @@ class _Taken:
             return None
         return stated(self.capability, record.value, "value")
 
-    def _answer(self, record: Interaction) -> Any:
+    def _answer(self, record: Interaction | Call) -> Any:
         value = record.output.get("value")
         if value is None or not self.capability.predictor:
             return None
@@ -195,25 +209,23 @@ class _Taken:
             name: column_of([record.input.get(name) for record in records])
             for name in self.capability.inputs
         }
-        columns[layout.event_time] = pa.array([one.event_time for one in records], MOMENT)
+        columns[layout.event_time] = times(records)
         columns[layout.id or ""] = pa.array([one.id for one in records], pa.string())
         entries = [entry for entry, _, _ in self.asked]
         return Chunk([one.writer for one in entries], [one.number for one in entries], columns)
 
     def answers(self) -> pa.Table:
         """What was served for each interaction."""
-        rows = [
-            {
-                "row_id": record.id,
-                "event_time": record.event_time,
-                "release": record.release,
-                "variant": record.variant,
-                "value": value,
-                "output": json.dumps(record.output, ensure_ascii=False),
-            }
-            for _, record, value in self.asked
-        ]
-        return pa.Table.from_pylist(rows, schema(self.capability, "answers"))
+        records = [record for _, record, _ in self.asked]
+        columns = {
+            "row_id": [one.id for one in records],
+            "event_time": times(records),
+            "release": [one.release for one in records],
+            "variant": [one.variant for one in records],
+            "value": [value for _, _, value in self.asked],
+            "output": [_written(one.output) for one in records],
+        }
+        return pa.table(columns, schema(self.capability, "answers"))
 
     def statements(self) -> pa.Table:
         """Feedback as tags. The interaction may come later; both meet by its id."""
@@ -233,7 +245,21 @@ class _Taken:
         return pa.Table.from_pylist(rows, schema(self.capability, "tags"))
 
 
-def _check_json(capability: Capability, record: Interaction) -> None:
+def _written(output: dict[str, Any]) -> str:
+    """As `json.dumps` writes it; most predictors say one number, which is written at once."""
+    value = output.get("value")
+    if type(value) is float and len(output) == 1 and math.isfinite(value):
+        return f'{{"value": {value!r}}}'
+    return WRITTEN.encode(output)
+
+
+def _plainly(capability: Capability) -> dict[str, type]:
+    kinds: dict[str, type]
+    kinds = {name: float if one.type.numeric else str for name, one in capability.inputs.items()}
+    return kinds | dict.fromkeys(capability.columns_of(ColumnType.BOOLEAN), bool)
+
+
+def _check_json(capability: Capability, record: Interaction | Call) -> None:
     """JSON says what is a number and what a text; it is taken at its word."""
     wrong = [
         f"input.{name}: no {column.type}: {type(value).__name__}"
@@ -268,6 +294,8 @@ def stated(capability: Capability, value: Any, field: str = "value") -> str | fl
 def _target(capability: Capability, value: Any, field: str) -> str | float:
     if capability.task is Kind.CLASSIFICATION:
         return _class(value, field)
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise EntryError(f"{field}: no number: {type(value).__name__}")
     if isinstance(value, int) and abs(value) > EXACT:

@@ -8,7 +8,9 @@ any other is read again in its turn.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -65,9 +67,11 @@ class Preparation:
 
     def of(self, piece: Piece) -> list[Prepared | Refusal]:
         """A piece's portions, in their order."""
-        return [
-            part if isinstance(part, Refusal) else self._prepared(part) for part in piece.parts()
-        ]
+        with _uncollected():
+            return [
+                part if isinstance(part, Refusal) else self._prepared(part)
+                for part in piece.parts()
+            ]
 
     def _prepared(self, part: Part) -> Prepared:
         typed = part.typed
@@ -87,8 +91,22 @@ class Preparation:
         return replace(bare, counts=sifted.counts, faults=faults, staged=staged, fit=True)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for circles of garbage: among a hundred thousand records, which make none,
+    it took a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _repeat(ids: np.ndarray) -> bool:
-    return len(np.unique(ids)) < len(ids)
+    ordered = np.sort(ids)  # `np.unique` hashes them, ten times as slowly
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def hashes(ids: pa.ChunkedArray) -> np.ndarray:

@@ -49,8 +49,7 @@ HEARD = (Status.ANSWERED.value, Status.INCOMPLETE.value)
 """How an interaction ended of which somebody got an answer, or a part of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One entry of the log as it is kept."""
 
     writer: str
@@ -219,7 +218,7 @@ class Events:
             events.c.record.contains(f'"subject":"{subject}"', autoescape=True)
         )
         with reading(self.url) as connection:
-            return [Event(*row.tuple()) for row in connection.execute(query)]
+            return [Event(*row) for row in connection.execute(query)]
 
     def subjects(self) -> set[str]:
         """Every subject's hash that an entry names; reads the whole log."""
@@ -237,7 +236,7 @@ class Events:
                 some = every[start : start + ASKED]
                 for its in (events.c.id, events.c.about):
                     rows = connection.execute(select(*COLUMNS).where(its.in_(some)))
-                    found += [Event(*row.tuple()) for row in rows]
+                    found += [Event(*row) for row in rows]
         return found
 
     def older(self, capability: str, since: datetime, limit: int = 5_000) -> list[Old]:
@@ -326,7 +325,7 @@ class Events:
                     .order_by(events.c.number.desc())
                     .limit(limit)
                 )
-                found += [Event(*row.tuple()) for row in connection.execute(query)]
+                found += [Event(*row) for row in connection.execute(query)]
         return found
 
     def read(self, capability: str, after: Mapping[str, int], limit: int = 10_000) -> Batch:
@@ -373,8 +372,7 @@ class Events:
                     )
                     .order_by(events.c.number)
                 )
-                for row in connection.execute(query):
-                    yield Event(*row.tuple())
+                yield from map(Event._make, connection.execute(query).all())
 
 
 def _reach(
@@ -556,4 +554,4 @@ def _after(
         .order_by(events.c.number)
         .limit(limit)
     )
-    return [Event(*row.tuple()) for row in connection.execute(query)]
+    return [Event(*row) for row in connection.execute(query)]

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyarrow.fs import PyFileSystem
 
-WRITING = {"compression": "zstd", "compression_level": 1}
+SINGLE = frozenset({"row_id", "id", "output", "line", "event_time", "known_time", "supersedes"})
+"""Columns whose values hardly repeat, so that a dictionary of them is work in vain."""
 MOMENT = pa.timestamp("us", "UTC")
 Deletion = Callable[["DeltaTable"], int]
 """Removes rows of a table in one commit; returns how many."""
@@ -221,14 +222,14 @@ class Lake:
 
         wanted, named = schema(capability, table), STATISTICS[table]
         self.open(capability, table)
-        name = f"part-{uuid4().hex}.zstd.parquet"
+        name = f"part-{uuid4().hex}.snappy.parquet"
         files = self._files(capability, table)
         try:
             with files.open_output_stream(name) as file:
                 parquet.write_table(
                     data.select(wanted.names).cast(wanted),
                     file,
-                    **WRITING,
+                    use_dictionary=[one for one in wanted.names if one not in SINGLE],
                     write_statistics=[named],
                 )
             size = files.get_file_info(name).size
