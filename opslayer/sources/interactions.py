@@ -97,11 +97,12 @@ class LogFeed:
     def typed(self, entries: Sequence[Event]) -> Typed:
         """Entries by the contract."""
         try:
-            return self._typed(entries, read)
+            return self.typed_by(entries, read)
         except pa.ArrowInvalid:  # a 30 February among them: the record's class says so
-            return self._typed(entries, Event.record)
+            return self.typed_by(entries, Event.record)
 
-    def _typed(self, entries: Sequence[Event], how: Callable[[Event], Said | Call]) -> Typed:
+    def typed_by(self, entries: Sequence[Event], how: Callable[[Event], Said | Call]) -> Typed:
+        """As `typed`; `how` reads an entry."""
         taken, faults = _Taken(self.capability, _plainly(self.capability), [], []), []
         for entry in entries:
             try:
