@@ -75,7 +75,7 @@ def prepare(home: str, harms: int) -> Ground:
     declared.write_text(CAPABILITY.replace("FOLDER", str(folder)), encoding="utf-8")
     here = ground_at(home)
     for step in (ingest, tag):
-        step(*here, harm(harms).at)
+        step(here.capability, here.stores, harm(harms).at)
     client(here.stores.models.tracking_uri)  # makes its database
     return here
 

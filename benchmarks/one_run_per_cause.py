@@ -99,7 +99,7 @@ def run_one(here: Ground, plan: Plan) -> bool:
     from opslayer.steps.waiting import waiting
 
     since = {row.cause.id: row.lease_until or START for row in here.stores.ledger.causes.list(NAME)}
-    for cause in sorted(waiting(*here), key=lambda cause: since[cause.id]):
+    for cause in sorted(waiting(here.capability, here.stores), key=lambda cause: since[cause.id]):
         with suppress(CauseTaken):
             if plan.server is None:
                 run_once(here, cause.id)
@@ -231,7 +231,7 @@ def forgotten(here: Ground) -> int:
     """Model versions that the policy's memory does not know of, and trainings it counts twice."""
     from opslayer.steps.memory import recall
 
-    memory, versions = recall(*here), here.stores.ledger.versions.all(NAME)
+    memory, versions = recall(here.capability, here.stores), here.stores.ledger.versions.all(NAME)
     # The first model is what the policy begins with, not a training it counts.
     return abs(len(versions) - 1 - memory.state.trained) if memory else len(versions)
 

@@ -77,8 +77,9 @@ def backtest(
 
     here = context()
     spec = here.capability(capability)
-    tested = live(spec, _rows(here, spec, file), terms.rules(spec), terms.late)
-    rows = _told(spec, tested)
+    rows = _rows(here, spec, file)
+    tested = live(spec, rows, terms.rules(spec), terms.late, here.executor)
+    found = _told(spec, tested)
     if figure is not None:
         try:
             draw(tested.lived, tested.picked, figure)
@@ -88,7 +89,7 @@ def backtest(
         f"{capability}: {number(tested.rows)} rows in {tested.windows} windows, "
         f"labels {tested.late} late"
     )
-    show(rows, as_json, title, COLUMNS)
+    show(found, as_json, title, COLUMNS)
     if not as_json:
         say(_advice(spec, tested))
 

@@ -12,6 +12,7 @@ from opslayer.errors import ConfigError, Problem, Refused
 
 if TYPE_CHECKING:
     from opslayer.capability import Capability
+    from opslayer.engine import Executor
     from opslayer.settings import Settings
     from opslayer.stores import Stores
 
@@ -34,6 +35,13 @@ class Context:
                 f"the data folder {self.settings.root} can't be made ({error.strerror}): set "
                 "OPSLAYER_HOME to a folder that this user may write to"
             ) from error
+
+    @property
+    def executor(self) -> Executor:
+        """What runs independent pieces: this process, or the engine that the settings name."""
+        from opslayer.engine import executor_at
+
+        return executor_at(self.settings)
 
     def capability(self, name: str) -> Capability:
         """A capability by name; NotFound names what there is, ConfigError every problem."""

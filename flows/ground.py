@@ -1,4 +1,4 @@
-"""What every flow stands on: the capability by its name, and the stores of this machine."""
+"""What every flow stands on: the capability by its name, this machine's stores and engine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import NamedTuple
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
+from opslayer.engine import HERE, Executor, executor_at
 from opslayer.errors import OpslayerError
 from opslayer.settings import Settings
 from opslayer.stores import Stores
 
 
 class Ground(NamedTuple):
-    """One capability and where its data lies."""
+    """One capability, where its data lies, and what works on it."""
 
     capability: Capability
     stores: Stores
+    executor: Executor = HERE
 
 
 def ground(capability: str) -> Ground:
     """Read the capability's file and the machine's settings; raises ConfigError or NotFound."""
     settings = Settings()
-    return Ground(load_capability(capability, settings.configs), Stores.at(settings))
+    declared = load_capability(capability, settings.configs)
+    return Ground(declared, Stores.at(settings), executor_at(settings))
 
 
 def moment(as_of: datetime | None) -> datetime:

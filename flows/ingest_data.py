@@ -19,7 +19,7 @@ def ingest_data(capability: str, as_of: datetime | None = None) -> Ingested:
 
 def take_in(here: Ground, now: datetime) -> Ingested:
     """Ingest, then tag what has come."""
-    taken = loop.ingest(here.capability, here.stores, now)
-    loop.tag(here.capability, here.stores, now)
-    loop.tag_calls(here.capability, here.stores, now)
+    taken = loop.ingest(here.capability, here.stores, now, here.executor)
+    loop.tag(here.capability, here.stores, now, here.executor)
+    loop.tag_calls(here.capability, here.stores, now, here.executor)
     return taken

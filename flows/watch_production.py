@@ -51,7 +51,9 @@ def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     verdicts = (*judged, *decided.verdicts)
     pages = loop.report(here.capability, here.stores, verdicts)
     show(capability, verdicts, pages)
-    watched = Watched(verdicts, tuple(start(here, cause) for cause in waiting(*here)))
+    watched = Watched(
+        verdicts, tuple(start(here, cause) for cause in waiting(here.capability, here.stores))
+    )
     if as_of is None:  # what is replayed or asked of the past is nobody's news
         tell(here)
     return watched

@@ -11,7 +11,7 @@ OpslayerError
 │   ├── CauseTaken          this cause has its run already, or another worker holds it
 │   ├── NotNow              cool-down or budget; says when to ask again
 │   └── UntrustedModel      a model file differs from what was registered, or would run code
-└── StoreError          a store is away, full, or newer than this code
+└── StoreError          a store, or the engine, is away, full, or newer than this code
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class ConfigError(OpslayerError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
+        # It travels between processes, which would make it anew of its text.
+        return type(self), (self.problems,)
 
 
 class NotFound(OpslayerError):
@@ -82,4 +86,4 @@ class UntrustedModel(Refused):
 
 
 class StoreError(OpslayerError):
-    """A store is away, full, or written by a newer Opslayer."""
+    """A store, or the engine, is away; or a store is full, or written by a newer Opslayer."""

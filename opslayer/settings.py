@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from opslayer.reach import OWN, Network, Reach, parse_networks
@@ -17,6 +18,19 @@ SUPERVISOR = "OPSLAYER_SUPERVISOR"
 """The variable by which a process that is kept running knows who started it."""
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(parse_networks)]
+
+
+def _scheduler(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("tcp", "tls") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError(
+            "no address of a Dask scheduler: write tcp://HOST:8786, or leave it out to work in "
+            "this process"
+        )
+    return url
+
+
+EngineUrl = Annotated[str, AfterValidator(_scheduler)]
 DATABASE, TRACKING, LAKE = "opslayer.db", "mlflow.db", "lake"
 """What lies in the data folder where no variable says otherwise."""
 
@@ -32,6 +46,9 @@ class Settings(BaseSettings):
     database_url: str | None = None
     lake_url: str | None = None
     mlflow_url: str | None = None
+    engine_url: EngineUrl | None = None
+    """The Dask scheduler on whose workers the batch half runs its independent pieces; unset, they
+    run in this process."""
     secret: SecretStr | None = None
     admin_key: SecretStr | None = None
     upstream_networks: Networks = OWN

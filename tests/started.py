@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 import commands
@@ -21,6 +22,9 @@ def check(command: Sequence[str]) -> None:
             group = cli.get_command(None, rest[2])
             assert group is not None
             group.make_context("server", list(rest[3:]))
+        elif rest[1].startswith("distributed.cli."):
+            program = rest[1].removeprefix("distributed.cli.dask_")
+            import_module(rest[1]).main.make_context(program, list(rest[2:]))
         elif rest[1] == "prefect":
             assert tuple(rest[2:]) == ("server", "start")
         else:

@@ -82,6 +82,9 @@ def test_ports_agree_between_commands_checks_and_what_is_published() -> None:
         assert {*checked, *published} <= _listens(service), name
     for service in SERVICES.values():
         assert all(one.startswith("127.0.0.1:") for one in service.get("ports", []))
+    for name in ("scheduler", "engine"):  # whoever reaches one runs code on it
+        assert "ports" not in SERVICES[name]
+        assert "--no-dashboard" in SERVICES[name]["command"]
 
 
 def test_every_address_inside_names_a_service_and_its_port() -> None:

@@ -62,7 +62,7 @@ def test_it_installs_the_lock_with_hashes_and_only_the_extras_of_a_role() -> Non
             assert "--locked" in line
             assert "--no-dev" in line
             extras = re.findall(r"--extra (\S+)", line)
-            assert extras == [role, "postgres"]
+            assert extras == [role, "postgres", *(["scale"] if role == "pipeline" else [])]
             assert set(extras) <= set(project["optional-dependencies"])
     pips = [value for one in STAGES.values() for _, value in one if "pip install" in value]
     assert all("--require-hashes" in value for value in pips)

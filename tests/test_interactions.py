@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from feeds import NOW, content, declared
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
-from opslayer.records import Attempt, Interaction, Start, Status
+from opslayer.records import Attempt, Interaction, Start, Status, Usage
+from opslayer.sources.interactions import LogFeed
+from opslayer.sources.logged import Call, Tried, Used
 from opslayer.sources.sift import Counts
 from opslayer.steps.ingest import ingest
 from opslayer.stores import Stores
+from opslayer.stores.events import Event, Events
 from opslayer.stores.journal import Entry
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -86,3 +90,53 @@ def test_a_picture_asked_for_in_words_is_a_remark(stores: Stores) -> None:
     stores.events.append([asked("i1", of.name, **picture)], "a")
     assert taken(stores, of) == Counts(read=1, remarks=1)
     assert content(stores, of, "quarantine", ("reason",)) == []
+
+
+WRITTEN = (
+    {},
+    {"event_time": "2024-05-01T00:00:00.1234569Z"},  # finer than a record is
+    {"event_time": "2024-05-01T02:00:00+02:00"},
+    {"event_time": "2024-05-01T00:00Z"},
+    {"event_time": "2024-02-30T00:00:00Z"},
+    {"event_time": "2024-05-01T00:00:00"},
+    {"release": 2.0},
+    {"release": "two"},
+    {"latency_ms": 3},
+    {"status": "refused"},
+    {"status": "unheard of"},
+    {"attempts": [{"variant": "a", "outcome": "ok"}], "usage": {"input": 3}},
+    {"attempts": [{"variant": "a", "outcome": "ok", "more": 1}]},
+    {"later": "a field of a newer version"},
+    {"subject": None, "guards": ["pii:input:masked:email=2"], "arms": {"x": "b"}},
+    {"input": {"temp": 2**70, "rain": True, "town": "Ghent"}},
+    {"input": {"temp": 1.5, "rain": 1, "town": 9}},
+    {"input": {"temp": True, "rain": "yes", "town": "Ghent"}},
+    {"input": {"temp": float("nan"), "rain": True, "town": "Ghent"}},
+    {"input": []},
+    {"output": {"value": 1e-7}},
+    {"output": {"value": 2**60}},
+    {"output": {"value": "many"}},
+    {"output": {"value": 1.5, "note": "é"}},
+    {"output": {"value": float("inf")}},
+)
+
+
+@pytest.mark.parametrize("changed", WRITTEN, ids=str)
+def test_a_call_is_read_quickly_to_what_its_record_says(changed: dict[str, Any]) -> None:
+    of = declared("none*", {})
+    plain = json.loads(asked("i1").model_dump_json())
+    entry = Event("a", 1, "interaction", "i1", json.dumps(plain | changed))
+    feed = LogFeed(of, Events("sqlite://"))
+    quick, slow = feed.typed([entry]), feed.typed_by([entry], Event.record)
+    assert (quick.rows, quick.answers) == (slow.rows, slow.answers)
+    assert (quick.faults, quick.remarks) == (slow.faults, slow.remarks)
+
+
+def test_what_reads_calls_quickly_knows_every_field_of_theirs() -> None:
+    from msgspec.structs import fields
+
+    for quick, record in ((Call, Interaction), (Tried, Attempt), (Used, Usage)):
+        assert {one.encode_name for one in fields(quick)} == set(record.model_fields)
+        assert {one.encode_name for one in fields(quick) if one.required} == {
+            name for name, one in record.model_fields.items() if one.is_required()
+        }

@@ -18,6 +18,7 @@ from started import check
 from commands import serve, supervisor
 
 VERSION = "1.33"
+ADDRESS = re.compile(r"(?:http|tcp)://([a-z]+):(\d+)")
 OBJECTS = manifests()
 PODS = {
     one["metadata"]["name"]: one["spec"]["template"]["spec"]
@@ -94,7 +95,8 @@ def test_what_runs_here_runs_in_compose_by_the_same_command_and_variables() -> N
 def _probed(container: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
         if kind in container:
-            yield kind, container[kind]["httpGet"]
+            probe = container[kind]
+            yield kind, probe["httpGet"] if "httpGet" in probe else probe["tcpSocket"]
 
 
 def test_probes_ask_paths_and_ports_that_there_are() -> None:
@@ -200,7 +202,7 @@ def test_who_may_call_whom_covers_every_address_that_is_called() -> None:
     assert policies[None] == []  # closed by default
     for caller, one in CONTAINERS:
         for variable in one.get("env", []):
-            for called, port in re.findall(r"http://([a-z]+):(\d+)", variable.get("value", "")):
+            for called, port in ADDRESS.findall(variable.get("value", "")):
                 (rule,) = policies[called]
                 allowed = [
                     peer["podSelector"]["matchLabels"]["app"]
@@ -209,3 +211,15 @@ def test_who_may_call_whom_covers_every_address_that_is_called() -> None:
                 ]
                 assert caller in allowed
                 assert {"port": int(port)} in rule["ports"]
+
+
+def test_only_the_loop_and_the_engine_itself_reach_what_runs_anything_it_is_told() -> None:
+    may = {"scheduler": {"loop", "engine"}, "engine": {"scheduler", "engine"}}
+    for name, wanted in may.items():
+        (rule,) = named("NetworkPolicy", name)["spec"]["ingress"]
+        assert {peer["podSelector"]["matchLabels"]["app"] for peer in rule["from"]} == wanted
+    for _, one in CONTAINERS:
+        if one["command"][2].startswith("distributed."):
+            assert "--no-dashboard" in one["command"]
+            page = one["command"][one["command"].index("--dashboard-address") + 1]
+            assert page.startswith("127.0.0.1:")

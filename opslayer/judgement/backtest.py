@@ -23,6 +23,8 @@ Reals = NDArray[np.float64]
 
 EVERY = (2, 4, 8)
 """Windows between trainings of the `every-k` policies that are compared, beside the file's own."""
+BLIND = (Policy.NEVER, Policy.ALWAYS, Policy.EVERY_K)
+"""The policies whose trainings no loss changes."""
 NEAR = 0.1
 """`pays` is picked though another policy was cheaper by less than this share: the others' fixed
 rhythm was right for what the past happened to bring, and only `pays` hears of anything else."""
@@ -67,6 +69,10 @@ class Past:
     def model(self, version: int) -> Any:
         """A model that was trained."""
         return self._models[version]
+
+    def give(self, models: Mapping[int, Any]) -> None:
+        """Models by version that somebody else has trained, so that nobody trains them here."""
+        self._models.update(models)
 
     def lost(self, version: int, window: int) -> Reals:
         """A model's losses in a window."""
@@ -114,6 +120,21 @@ def candidates(rules: Retrain) -> list[Retrain]:
     ]
     regular = {"policy": Policy.EVERY_K}
     return settled + [rules.model_copy(update=regular | {"every": k}) for k in every]
+
+
+def foreseen(past: Past, candidates: Iterable[Retrain], late: int = 1) -> dict[int, slice]:
+    """The rows of each model, by version, that is trained whatever comes: by policies that ask for
+    no loss. All of them can be trained before the first window is lived, and at once."""
+    trained: dict[int, slice] = {}
+
+    def lost(_: Any, rows: slice) -> Reals:
+        return np.zeros(rows.stop - rows.start)
+
+    rehearsed = Past(past.starts, lambda rows: rows, lost, past.width, trained)
+    for rules in candidates:
+        if rules.policy in BLIND:
+            live(rehearsed, rules, late)
+    return trained
 
 
 def pick(lived: Iterable[Lived]) -> Lived:

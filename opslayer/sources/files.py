@@ -13,11 +13,13 @@ from opslayer.errors import FileRefused, NotFound, StoreError
 from opslayer.sources import csv, parquet
 from opslayer.sources.chunk import Chunk
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
-from opslayer.sources.part import Part, Parts, Refusal
+from opslayer.sources.part import Part, Parts, Piece, Refusal
 from opslayer.sources.seen import Seen
 from opslayer.stores import objects
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.objects import Object
+
+SETTLED = ("done", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,24 @@ class FilesFeed:
         except (NotFound, StoreError) as error:
             yield Refusal(self.name, self.source.path, str(error))
             return
-        last = {
-            batch.begin["file"]: batch for batch in history if batch.status in ("done", "refused")
-        }
+        last = _last(history)
         for one in found:
-            yield from self._file(one, last.get(one.name))
+            yield from self.file(one, last.get(one.name))
 
-    def _file(self, found: Object, last: Batch | None) -> Parts:
+    def pieces(self, history: Sequence[Batch], elsewhere: bool) -> Iterator[Piece] | None:
+        """File by file, where other processes read them: this one reads chunk by chunk."""
+        assert self.source.path is not None
+        if not elsewhere:
+            return None
+        try:
+            found = objects.find(self.source.path)
+        except (NotFound, StoreError):
+            return None  # `parts` says so
+        last = _last(history)
+        return iter([FilePiece(self, one, last.get(one.name)) for one in found])
+
+    def file(self, found: Object, last: Batch | None) -> Parts:
+        """What is new in one file, given the last batch of it."""
         if last and last.begin["version"] == found.version:
             if last.status == "refused":
                 yield Refusal(self.name, found.name, last.reason or "")
@@ -96,6 +109,27 @@ class FilesFeed:
                 raise NotFound(f"{found.name} changed while it was being read: next time")
             yield row, {"row": row + chunk.read, "final": following is None}, part
             row, chunk = row + chunk.read, following
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """One file of a source."""
+
+    feed: FilesFeed
+    found: Object
+    last: Batch | None
+
+    def __str__(self) -> str:
+        return self.found.name
+
+    def parts(self) -> Parts:
+        """What is new in it."""
+        yield from self.feed.file(self.found, self.last)
+
+
+def _last(history: Sequence[Batch]) -> dict[str, Batch]:
+    """By file, the last batch that settled something of it."""
+    return {batch.begin["file"]: batch for batch in history if batch.status in SETTLED}
 
 
 def _reader(path: Path) -> ModuleType:

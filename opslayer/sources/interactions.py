@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
@@ -21,11 +22,12 @@ from opslayer.records import Feedback, FeedbackKind, Interaction, Status, TagSou
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
-from opslayer.sources.part import Part, Parts
+from opslayer.sources.logged import Call, read, times
+from opslayer.sources.part import Part, Parts, Piece
 from opslayer.sources.seen import Seen
 from opslayer.sources.values import column_of
-from opslayer.stores.events import Event, Events, fields_of
-from opslayer.stores.lake import MOMENT, schema
+from opslayer.stores.events import Event, Events, Said, Stretch, fields_of
+from opslayer.stores.lake import schema
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.ledger.said import said_time
 
@@ -33,6 +35,9 @@ NAME = "interactions"
 """The log's name as a source; no source in a file may be called so."""
 ENTRIES = 20_000
 """Entries in one batch: an entry may hold a text of any length."""
+PIECE = 100_000
+"""Entries that are read, and written, at once where there are many: the fewer commits the better.
+"""
 LARGEST = 2**63
 """Whole numbers up to here are taken as the text of a category or a class."""
 STATES = {
@@ -40,6 +45,9 @@ STATES = {
     FeedbackKind.CORRECTION: (TagSource.EXPERT, 0.9),
 }
 """Feedback that states a target: as which source, how surely."""
+
+
+WRITTEN = json.JSONEncoder(ensure_ascii=False)
 
 
 class EntryError(Exception):
@@ -61,10 +69,17 @@ class LogFeed:
     def check(self) -> None:
         """Nothing in its configuration can keep it from being asked."""
 
+    def pieces(self, history: Sequence[Batch], elsewhere: bool) -> Iterator[Piece] | None:
+        """Stretches of new entries, where they are more than one, or other processes read them."""
+        every = self.events.stretches(self.capability.name, _position(history), PIECE)
+        first = list(islice(every, 2))
+        if len(first) < 2 and not elsewhere:
+            return None
+        return (Stretched(self, one) for one in chain(first, every))
+
     def parts(self, history: Sequence[Batch]) -> Parts:
         """New entries, each writer's in its order."""
-        done = [batch.end["positions"] for batch in history if batch.status == "done"]
-        position: dict[str, int] = done[-1] if done else {}
+        position = _position(history)
         pending = history[-1] if history and history[-1].status == "begun" else None
         until = pending.end["positions"] if pending else None
         while True:
@@ -73,17 +88,25 @@ class LogFeed:
             if found:
                 end = {**position, **{entry.writer: entry.number for entry in found}}
                 begin = {"positions": position, "contract": contract_of(self.capability)}
-                yield Part(begin, {"positions": end}, self._typed(found))
+                yield Part(begin, {"positions": end}, self.typed(found))
                 position = end
             elif until is None:
                 return
             until = None
 
-    def _typed(self, entries: Sequence[Event]) -> Typed:
-        taken, faults = _Taken(self.capability, [], []), []
+    def typed(self, entries: Sequence[Event]) -> Typed:
+        """Entries by the contract."""
+        try:
+            return self.typed_by(entries, read)
+        except pa.ArrowInvalid:  # a 30 February among them: the record's class says so
+            return self.typed_by(entries, Event.record)
+
+    def typed_by(self, entries: Sequence[Event], how: Callable[[Event], Said | Call]) -> Typed:
+        """As `typed`; `how` reads an entry."""
+        taken, faults = _Taken(self.capability, _plainly(self.capability), [], []), []
         for entry in entries:
             try:
-                taken.add(entry)
+                taken.add(entry, how)
             except EntryError as reason:
                 faults.append(_fault(entry, str(reason)))
         layout = self._layout()
@@ -104,39 +127,66 @@ class LogFeed:
         return Layout(NAME, event_time=names[0], id=names[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Stretched:
+    """Some entries of the log."""
+
+    feed: LogFeed
+    stretch: Stretch
+
+    def __str__(self) -> str:
+        return str(self.stretch)
+
+    def parts(self) -> Parts:
+        """All of it as one part."""
+        capability = self.feed.capability
+        entries = list(self.feed.events.stretch(capability.name, self.stretch))
+        begin = {"positions": dict(self.stretch.after), "contract": contract_of(capability)}
+        yield Part(begin, {"positions": self.stretch.positions}, self.feed.typed(entries))
+
+
+def _position(history: Sequence[Batch]) -> dict[str, int]:
+    """Up to where the log was taken in."""
+    done = [batch.end["positions"] for batch in history if batch.status == "done"]
+    return dict(done[-1]) if done else {}
+
+
 @dataclass(slots=True)
 class _Taken:
     """Entries that can be read, on their way to columns."""
 
     capability: Capability
-    asked: list[tuple[Event, Interaction, Any]]
+    plainly: dict[str, type]
+    """By input column, the type of most of its values: nothing more need be asked of them."""
+    asked: list[tuple[Event, Interaction | Call, Any]]
     """With the value of the output."""
     stated: list[tuple[Feedback, Any]]
     remarks: int = 0
 
-    def add(self, entry: Event) -> None:
+    def add(self, entry: Event, how: Callable[[Event], Said | Call]) -> None:
         """Sort an entry in; raises EntryError where it breaks the contract."""
         try:
-            record = entry.record()
+            record = how(entry)
         except ValidationError as error:
             raise EntryError(
                 f"no {entry.kind} that this Opslayer knows: {_briefly(error)}"
             ) from error
-        if not isinstance(record, Interaction | Feedback) or not self._is_wanted(record):
+        if not isinstance(record, Call | Interaction | Feedback) or not self._is_wanted(record):
             self.remarks += 1  # of a start, its interaction tells how it ended
-        elif isinstance(record, Interaction):
-            _check_json(self.capability, record)
+        elif not isinstance(record, Feedback):
+            if any(type(record.input.get(name)) is not kind for name, kind in self.plainly.items()):
+                _check_json(self.capability, record)
             self.asked.append((entry, record, self._answer(record)))
         else:
             self.stated.append((record, self._target(record)))
 
-    def _is_wanted(self, record: Interaction | Feedback) -> bool:
+    def _is_wanted(self, record: Call | Interaction | Feedback) -> bool:
         """Whether it is a row, or says a target.
 
         Somebody asked it, so it is a row, also where the answer failed, broke off or came from a
         fallback. What was refused need not keep the contract, and a picture is asked for in words.
         """
-        if isinstance(record, Interaction):
+        if not isinstance(record, Feedback):
             return record.status is not Status.REFUSED and self.capability.kind is not Kind.IMAGE
         return record.kind in STATES and self.capability.predictor
 
@@ -146,7 +196,7 @@ class _Taken:
             return None
         return stated(self.capability, record.value, "value")
 
-    def _answer(self, record: Interaction) -> Any:
+    def _answer(self, record: Interaction | Call) -> Any:
         value = record.output.get("value")
         if value is None or not self.capability.predictor:
             return None
@@ -160,25 +210,23 @@ class _Taken:
             name: column_of([record.input.get(name) for record in records])
             for name in self.capability.inputs
         }
-        columns[layout.event_time] = pa.array([one.event_time for one in records], MOMENT)
+        columns[layout.event_time] = times(records)
         columns[layout.id or ""] = pa.array([one.id for one in records], pa.string())
         entries = [entry for entry, _, _ in self.asked]
         return Chunk([one.writer for one in entries], [one.number for one in entries], columns)
 
     def answers(self) -> pa.Table:
         """What was served for each interaction."""
-        rows = [
-            {
-                "row_id": record.id,
-                "event_time": record.event_time,
-                "release": record.release,
-                "variant": record.variant,
-                "value": value,
-                "output": json.dumps(record.output, ensure_ascii=False),
-            }
-            for _, record, value in self.asked
-        ]
-        return pa.Table.from_pylist(rows, schema(self.capability, "answers"))
+        records = [record for _, record, _ in self.asked]
+        columns = {
+            "row_id": [one.id for one in records],
+            "event_time": times(records),
+            "release": [one.release for one in records],
+            "variant": [one.variant for one in records],
+            "value": [value for _, _, value in self.asked],
+            "output": [_written(one.output) for one in records],
+        }
+        return pa.table(columns, schema(self.capability, "answers"))
 
     def statements(self) -> pa.Table:
         """Feedback as tags. The interaction may come later; both meet by its id."""
@@ -198,7 +246,21 @@ class _Taken:
         return pa.Table.from_pylist(rows, schema(self.capability, "tags"))
 
 
-def _check_json(capability: Capability, record: Interaction) -> None:
+def _written(output: dict[str, Any]) -> str:
+    """As `json.dumps` writes it; most predictors say one number, which is written at once."""
+    value = output.get("value")
+    if type(value) is float and len(output) == 1 and math.isfinite(value):
+        return f'{{"value": {value!r}}}'
+    return WRITTEN.encode(output)
+
+
+def _plainly(capability: Capability) -> dict[str, type]:
+    kinds: dict[str, type]
+    kinds = {name: float if one.type.numeric else str for name, one in capability.inputs.items()}
+    return kinds | dict.fromkeys(capability.columns_of(ColumnType.BOOLEAN), bool)
+
+
+def _check_json(capability: Capability, record: Interaction | Call) -> None:
     """JSON says what is a number and what a text; it is taken at its word."""
     wrong = [
         f"input.{name}: no {column.type}: {type(value).__name__}"
@@ -233,6 +295,8 @@ def stated(capability: Capability, value: Any, field: str = "value") -> str | fl
 def _target(capability: Capability, value: Any, field: str) -> str | float:
     if capability.task is Kind.CLASSIFICATION:
         return _class(value, field)
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise EntryError(f"{field}: no number: {type(value).__name__}")
     if isinstance(value, int) and abs(value) > EXACT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,14 @@ class Refusal:
 Parts = Generator[Part | Refusal, None, None]
 
 
+class Piece(Protocol):
+    """The address of a part of a source that can be read without what comes before it. It travels
+    between processes; its text says what it is."""
+
+    def parts(self) -> Parts:
+        """What is in it, as the source's own `parts` would give it."""
+
+
 class Feed(Protocol):
     """One source of a capability."""
 
@@ -56,4 +64,9 @@ class Feed(Protocol):
 
         Where the last batch is begun, and the source still holds what that one read, the first
         part equals it.
+        """
+
+    def pieces(self, history: Sequence[Batch], elsewhere: bool) -> Iterator[Piece] | None:
+        """All that is new, in pieces that can be read at once; None where it has none, or too
+        little for that. `elsewhere`: whether other processes read them.
         """

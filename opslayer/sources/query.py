@@ -59,6 +59,10 @@ class QueryFeed:
         """The source's name."""
         return self.source.name
 
+    def pieces(self, history: Sequence[Batch], elsewhere: bool) -> None:
+        """None: where a part of a query ends is known when it was read."""
+        del history, elsewhere
+
     def check(self) -> None:
         """Raises ConfigError where the url names a variable that is not set."""
         _ = self.url

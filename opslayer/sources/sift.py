@@ -7,7 +7,7 @@ row by its file, line, reason and text. So a batch that was cut off may be read 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from hashlib import blake2b
@@ -74,9 +74,14 @@ class Sifted:
     counts: Counts
 
     @property
+    def tables(self) -> dict[str, pa.Table]:
+        """What is to be written, by table."""
+        return {name: getattr(self, name) for name in ("quarantine", "tags", "answers", "rows")}
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not any(map(len, (self.quarantine, self.tags, self.answers, self.rows)))
+        return not any(map(len, self.tables.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class Sieve:
         tags = _Stated(typed, self, contrary).tags()
         rows = typed.rows.take(pa.array(new, pa.int64()))
         bad = [*typed.faults, *contrary.values()]
-        quarantine = self._quarantine(bad)
+        quarantine = self.quarantine(bad)
         said = self._unknown("tags", "id", typed.statements)
         counts = Counts(
             read=typed.read,
@@ -164,7 +169,8 @@ class Sieve:
         held = self.present.rows(table, key, found.column(key).combine_chunks())
         return found.filter(pc.invert(pc.is_in(found.column(key), held.column(key))))
 
-    def _quarantine(self, faults: list[Fault]) -> pa.Table:
+    def quarantine(self, faults: Sequence[Fault]) -> pa.Table:
+        """Those of some bad rows that the quarantine does not hold."""
         wanted = schema(self.capability, "quarantine")
         names = [name for name in wanted.names if name != "event_time"]
         held = self._held_faults(faults, names)
@@ -175,7 +181,7 @@ class Sieve:
         new = [row for row in rows if tuple(row[name] for name in names) not in held]
         return pa.Table.from_pylist(new, wanted)
 
-    def _held_faults(self, faults: list[Fault], names: list[str]) -> set[tuple[Any, ...]]:
+    def _held_faults(self, faults: Sequence[Fault], names: list[str]) -> set[tuple[Any, ...]]:
         if not faults:
             return set()
         lines = [fault.line for fault in faults]

@@ -5,25 +5,35 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from opslayer.capability import Capability, Kind, Metric, Retrain, Source
+from opslayer.engine import HERE, Executor
 from opslayer.errors import NotEnoughData, Refused
 from opslayer.frame import Frame
 from opslayer.steps.past import read_past, whole, windows
 from opslayer.stores import Stores
+from opslayer.stores.lake import INPUT
 from opslayer.windows import window_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from sklearn.pipeline import Pipeline
+
+    from opslayer.engine.lent import Lent
     from opslayer.judgement.backtest import Lived, Past
     from opslayer.judgement.losses import Reals
     from opslayer.learners.prediction import Prediction
+
+OWN = ("row_ids", "target", "event_time", "known_time")
+"""The members of a frame that are one column each."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +52,27 @@ class Tested:
 
 
 def backtest(
-    capability: Capability, rows: Frame, rules: Retrain, late: int | None = None
+    capability: Capability,
+    rows: Frame,
+    rules: Retrain,
+    late: int | None = None,
+    executor: Executor = HERE,
 ) -> Tested:
     """Live labelled rows again under never, always, every-k, on-drop and pays.
 
     `rows`: as `own_past` or `past_in` gives them; `rules`: the file's, or others to try. `late`: in
     which window after its begin a window's labels are known; by default what `labels.delay` says.
-    Raises NotEnoughData for a past without a whole window, Refused where nothing can be learnt.
+    Where `executor` works elsewhere, it trains there at once what is trained whatever comes.
+    Raises NotEnoughData for a past without a whole window, Refused where nothing can be learnt,
+    StoreError where the engine is away.
     """
-    from opslayer.judgement.backtest import candidates, compare, pick
+    from opslayer.judgement.backtest import candidates, compare, foreseen, pick
 
     usual = 1 + capability.labels.delay // capability.monitor.window
     late = usual if late is None else late
     past = _past(capability, rows)
+    if executor.elsewhere:
+        _train_ahead(past, (capability, rows), foreseen(past, candidates(rules), late), executor)
     lived = tuple(compare(past, candidates(rules), late))
     return Tested(
         lived=lived,
@@ -134,6 +152,49 @@ def _past(capability: Capability, rows: Frame) -> Past:
         return row_losses(truth[part], said.values, kind, scale)
 
     return Past(starts, fit, losses, capability.monitor.window)
+
+
+def _train_ahead(
+    past: Past, on: tuple[Capability, Frame], parts: Mapping[int, slice], executor: Executor
+) -> None:
+    """Train models on the executor, by version; the largest first, so that none ends alone."""
+    capability, rows = on
+    versions = sorted(parts, key=lambda version: parts[version].start - parts[version].stop)
+    with executor.lend(_table(rows)) as lent:
+        fitted = executor.map(
+            partial(_fit, capability, lent),
+            [(parts[version].start, parts[version].stop) for version in versions],
+            name=lambda part: f"a training on the rows {part[0]} to {part[1]}",
+        )
+        past.give({version: _Model(one) for version, one in zip(versions, fitted, strict=True)})
+
+
+def _fit(capability: Capability, lent: Lent, part: tuple[int, int]) -> Pipeline:
+    """A model of some of the lent rows."""
+    from opslayer.learners import tabular
+
+    begin, end = part
+    return tabular.fit(capability, _frame_of(lent.table().slice(begin, end - begin)))
+
+
+def _table(rows: Frame) -> pa.Table:
+    columns = {name: getattr(rows, name) for name in OWN}
+    columns |= {INPUT + str(name): column for name, column in rows.features.items()}
+    return pa.table({name: pa.Array.from_pandas(column) for name, column in columns.items()})
+
+
+def _frame_of(table: pa.Table) -> Frame:
+    """The frame that `_table` was made of, or some rows of one."""
+    own = {name: table.column(name).to_pandas() for name in OWN}
+    inputs = [name for name in table.column_names if name.startswith(INPUT)]
+    features = {name.removeprefix(INPUT): _column(table.column(name)) for name in inputs}
+    return Frame(features=pd.DataFrame(features), **own)
+
+
+def _column(values: pa.ChunkedArray) -> pd.Series[Any]:
+    if pa.types.is_floating(values.type):
+        return values.to_pandas()
+    return pd.Series(values.to_pylist(), dtype=object)
 
 
 def _part(rows: Frame, part: slice) -> Frame:

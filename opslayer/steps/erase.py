@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opslayer.capability import Capability
+from opslayer.engine import lent
 from opslayer.errors import OpslayerError, Refused
 from opslayer.records import Erasure, digest_of
 from opslayer.sources.interactions import NAME
@@ -120,6 +121,7 @@ class _Work:
         what an ingest is about to write is shut out first."""
         for one in self.declared:
             Intake(one, self.stores, datetime.now(UTC)).clear()
+        lent.clear(self.stores.lake_address, datetime.now(UTC))
         for table in TABLES:
             aside = table == "quarantine"
             which = {"where": list(self._by_place())} if aside else {"ids": self.ids}

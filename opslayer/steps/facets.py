@@ -9,16 +9,19 @@ have a new version each time. Facets are no labels: no training sees them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from opslayer.capability import Capability
+from opslayer.engine import HERE, Executor
 from opslayer.records import Interaction, Status, TagSource, Topics, digest_of
 from opslayer.steps.topics import asked_text, calls_of, learned
 from opslayer.stores import Stores
-from opslayer.stores.events import Event
+from opslayer.stores.events import Event, Events, Stretch
 from opslayer.stores.lake import schema
 from opslayer.taggers.language import language
 from opslayer.taggers.sentiment import sentiment
@@ -35,30 +38,54 @@ Taggers = Mapping[str, tuple[TagSource, Tagger]]
 """By name and version."""
 
 
-def tag_calls(capability: Capability, stores: Stores, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What reads the pages of a log: all of it travels to whoever does."""
+
+    capability: Capability
+    events: Events
+    now: datetime
+    topics: Topics | None = None
+    """By what topics are told; None for every other tagger."""
+
+    @property
+    def taggers(self) -> Taggers:
+        """By name and version."""
+        if self.topics is None:
+            return TAGGERS
+        return {self.topics.by: (TagSource.MODEL, _topic(self.topics))}
+
+    def page(self, page: Stretch) -> list[dict[str, Any]]:
+        """The facets of one page's calls."""
+        entries = self.events.stretch(self.capability.name, page)
+        return list(_facets(self.capability, entries, self.now, self.taggers))
+
+
+def tag_calls(
+    capability: Capability, stores: Stores, now: datetime, executor: Executor = HERE
+) -> int:
     """Tag the calls that the log has gained since the last run, at most `MOST` entries of it, and
     as many by topics, which are learnt anew where they are due; returns how many facets are new. A
     run that was killed is done again, and doubles nothing.
 
-    Raises StoreError where the log is away.
+    Pages are read and tagged by `executor`, and appended here, in their order. Raises StoreError
+    where the log, or the engine, is away.
     """
-    made = _tag(capability, stores, now, TAGGERS)
+    told = Told(capability, stores.events, now)
+    made = _tag(told, stores, executor)
     topics = learned(capability, stores, now)
     if topics is not None and topics.topics:
-        made += _tag(capability, stores, now, {topics.by: (TagSource.MODEL, _topic(topics))})
+        made += _tag(replace(told, topics=topics), stores, executor)
     return made
 
 
-def _tag(capability: Capability, stores: Stores, now: datetime, taggers: Taggers) -> int:
-    reader = "+".join(taggers)
-    place, made, read = stores.ledger.positions.get(capability.name, reader), 0, 0
-    while read < MOST:
-        batch = stores.events.read(capability.name, place, PAGE)
-        if not batch.events:
-            break
-        made += _append(capability, stores, list(_facets(capability, batch.events, now, taggers)))
-        place, read = batch.positions, read + len(batch.events)
-        stores.ledger.positions.put(capability.name, reader, place)
+def _tag(told: Told, stores: Stores, executor: Executor) -> int:
+    name, reader = told.capability.name, "+".join(told.taggers)
+    place, made = stores.ledger.positions.get(name, reader), 0
+    pages = list(islice(stores.events.stretches(name, place, PAGE), MOST // PAGE))
+    for page, found in zip(pages, executor.map(told.page, pages), strict=True):
+        made += _append(told.capability, stores, found)
+        stores.ledger.positions.put(name, reader, page.positions)
     return made
 
 

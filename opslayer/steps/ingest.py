@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from opslayer.capability import Capability
+from opslayer.engine import HERE, Executor
 from opslayer.errors import ConfigError, FileRefused, Problem
 from opslayer.sources.files import FilesFeed
 from opslayer.sources.interactions import NAME, LogFeed
@@ -29,7 +30,9 @@ class Ingested:
     """Files and sources that were not taken, with those refused earlier that have not changed."""
 
 
-def ingest(capability: Capability, stores: Stores, as_of: datetime) -> Ingested:
+def ingest(
+    capability: Capability, stores: Stores, as_of: datetime, executor: Executor = HERE
+) -> Ingested:
     """Take in everything that is new in the capability's sources and in the interaction log.
 
     Rows of the future (event_time after `as_of`) are stored like all others: every view leaves
@@ -37,13 +40,16 @@ def ingest(capability: Capability, stores: Stores, as_of: datetime) -> Ingested:
     and reasons; one whose target is wrong is bad as a whole. A refused file leaves nothing
     behind, and is not tried again until it changes; the others go on.
 
+    `executor` reads and converts what is much, files or stretches of the log, ahead of its turn;
+    what is done with it, and in which order, is decided here and is the same wherever it was read.
+
     Several processes may ingest one capability at once. Raises ConfigError for a source that
     can't be asked, FileRefused where something was refused and nothing of the capability was ever
-    taken, StoreError where a store is away.
+    taken, StoreError where a store, or the engine, is away.
     """
     feeds = _feeds(capability, stores)
     drain(stores.journal, stores.events)  # what a gateway has acknowledged and not carried on yet
-    intake = Intake(capability, stores, as_of)
+    intake = Intake(capability, stores, as_of, executor)
     taken = {feed.name: intake.take(feed) for feed in intake.ordered(feeds)}
     counts = sum((one.counts for one in taken.values()), Counts())
     refused = tuple(refusal for one in taken.values() for refusal in one.refused.values())

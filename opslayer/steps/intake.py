@@ -13,21 +13,25 @@ again by id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import tee
+from typing import Any
 
 import pyarrow as pa
 
 from opslayer.capability import Capability
+from opslayer.engine import HERE, Executor
 from opslayer.errors import StoreError
 from opslayer.records import Verdict, VerdictKind
 from opslayer.sources.interactions import NAME as LOG
-from opslayer.sources.part import Feed, Part, Refusal
-from opslayer.sources.sift import Counts, Sieve, Sifted
+from opslayer.sources.part import Feed, Part, Piece, Refusal
+from opslayer.sources.sift import Counts, Sieve
+from opslayer.steps.prepare import Known, Preparation, Prepared
 from opslayer.stores import Stores
-from opslayer.stores.lake import Once, schema
+from opslayer.stores.lake import Once, Staged, schema
 from opslayer.stores.ledger.batches import UNDER_WAY, Batch, Batches
 from opslayer.stores.ledger.expiries import INTERACTIONS, ROWS
 
@@ -57,6 +61,7 @@ class Intake:
     capability: Capability
     stores: Stores
     as_of: datetime
+    executor: Executor = HERE
 
     @property
     def batches(self) -> Batches:
@@ -109,6 +114,10 @@ class Intake:
             return False
         last = newest.number - (newest.status == "begun") if newest else 0
         history = self.batches.of(self.capability.name, feed.name)
+        under_way = newest and newest.status in UNDER_WAY
+        pieces = None if under_way else feed.pieces(history, self.executor.elsewhere)
+        if pieces is not None:
+            return self._ahead(feed, pieces, last, taken)
         with closing(feed.parts(history)) as parts:
             for part in parts:
                 if isinstance(part, Refusal):
@@ -118,7 +127,89 @@ class Intake:
                 if number is None:
                     return False
                 last = number
+                if under_way and not isinstance(part, Refusal):
+                    return False  # it is finished: what is left may be read in pieces
         return self._nothing_left(feed, newest)
+
+    def _ahead(self, feed: Feed, pieces: Iterable[Piece], last: int, taken: Taken) -> bool:
+        """Take pieces that are prepared ahead of their turn; False for plan again."""
+        since = self._since(feed)
+        how = Preparation(self.capability, self.stores.lake, feed.name, self.as_of, since)
+        known = Known.of(self.capability, self.stores.lake, feed.name)
+        asked, turn = tee(pieces)
+        with closing(self.executor.map(how.of, asked)) as ready:
+            for prepared, piece in zip(ready, turn, strict=False):
+                number = self._piece((feed, piece), (prepared, known, since), last, taken)
+                if number is None:
+                    return False
+                last = number
+        self._compact()
+        return True
+
+    def _piece(
+        self,
+        read: tuple[Feed, Piece],
+        ready: tuple[Sequence[Prepared | Refusal], Known, datetime | None],
+        last: int,
+        taken: Taken,
+    ) -> int | None:
+        """Take one piece in its turn; the newest batch's number then, None for plan again."""
+        (feed, piece), (prepared, known, since) = read, ready
+        number: int | None = last
+        for at, one in enumerate(prepared):
+            if isinstance(one, Refusal):
+                number = self._refuse(one, last, taken)
+            elif not known.meets(one) and one.fit and self._since(feed) == since:
+                number = self._store_prepared(feed, one, last, taken)
+            else:
+                rest = [later for later in prepared[at:] if isinstance(later, Prepared)]
+                for later in rest:
+                    known.meets(later)  # of what is read again, too, everything is known from here
+                    self._discard(later.staged)
+                return self._again((feed, piece), one.begin, last, taken)
+            if number is None:
+                return None
+            last = number
+        return number
+
+    def _again(
+        self, read: tuple[Feed, Piece], begin: Mapping[str, Any], last: int, taken: Taken
+    ) -> int | None:
+        """Read a piece again from one of its portions on, and sift it against the lake."""
+        (feed, piece), number = read, None
+        with closing(piece.parts()) as parts:
+            for part in parts:
+                if number is None and (isinstance(part, Refusal) or part.begin != begin):
+                    continue
+                if isinstance(part, Refusal):
+                    number = self._refuse(part, last, taken)
+                else:
+                    number = self._store(feed, part, last, taken)
+                if number is None:
+                    return None
+                last = number
+        return number
+
+    def _store_prepared(self, feed: Feed, one: Prepared, last: int, taken: Taken) -> int | None:
+        """Take a portion as prepared; the newest batch's number then, None for plan again."""
+        sieve = Sieve(self.capability, self.stores.lake, feed.name, self.as_of)
+        bad = sieve.quarantine(one.faults)
+        held = one.counts.present + len(one.faults) - len(bad)
+        counts = replace(one.counts, present=held, quarantined=len(bad))
+        if not (one.settled and not one.staged and not len(bad)):
+            batch = Batch(self.capability.name, feed.name, one.begin, one.end, asdict(counts))
+            kept = self._add(batch, last)
+            if kept is None or not self._write(kept, {**one.staged, "quarantine": bad}):
+                self._discard(one.staged)
+                return None
+            last, counts = kept.number, Counts.of(kept.counts)
+        taken.counts += counts
+        return last
+
+    def _discard(self, staged: Mapping[str, Staged]) -> None:
+        """Take away what was laid beside the tables and is not wanted."""
+        for table, file in staged.items():
+            self.stores.lake.discard(self.capability, table, [file])
 
     def _nothing_left(self, feed: Feed, planned: Batch | None) -> bool:
         """Whether the batch that was under way at planning is not any more."""
@@ -157,7 +248,7 @@ class Intake:
         if not (part.settled and sifted.empty):
             batch = Batch(self.capability.name, feed.name, part.begin, part.end, asdict(counts))
             kept = self._add(batch, last)
-            if kept is None or not self._write(kept, sifted):
+            if kept is None or not self._write(kept, sifted.tables):
                 return None
             last, counts = kept.number, Counts.of(kept.counts)
             self._compact()
@@ -178,21 +269,25 @@ class Intake:
                 self._shut_out(newest, GONE)
         return kept
 
-    def _write(self, batch: Batch, sifted: Sifted) -> bool:
-        """Write what was sifted, and mark the batch done; False if it was shut out meanwhile."""
+    def _write(self, batch: Batch, tables: Mapping[str, pa.Table | Staged]) -> bool:
+        """Write what is to go into each table, and mark the batch done; False if it was shut out
+        meanwhile."""
         for table in ORDER:
-            data: pa.Table = getattr(sifted, table)
-            if len(data) or table == "rows":
+            data = tables.get(table, schema(self.capability, table).empty_table())
+            if isinstance(data, Staged) or len(data) or table == "rows":
                 self._append(batch, table, data)
         return self.batches.finish(batch)
 
-    def _append(self, batch: Batch, table: str, data: pa.Table) -> None:
+    def _append(self, batch: Batch, table: str, data: pa.Table | Staged) -> None:
         from deltalake.exceptions import CommitFailedError, DeltaError
 
         once = Once(f"ingest/{batch.source}", batch.number)
         for attempt in range(CONFLICTS):
             try:
-                self.stores.lake.append(self.capability, table, data, once)
+                if not isinstance(data, Staged):
+                    self.stores.lake.append(self.capability, table, data, once)
+                elif not self.stores.lake.commit(self.capability, table, [data], once):
+                    self._discard({table: data})  # another process has written the same
                 return
             except (DeltaError, OSError) as error:
                 # Another commit came first: look again. Anything else is for a person.

@@ -49,8 +49,7 @@ HEARD = (Status.ANSWERED.value, Status.INCOMPLETE.value)
 """How an interaction ended of which somebody got an answer, or a part of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One entry of the log as it is kept."""
 
     writer: str
@@ -117,6 +116,25 @@ class Batch:
     events: tuple[Event, ...]
     positions: dict[str, int]
     """Per writer the number of the last entry read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The address of consecutive entries of each writer."""
+
+    after: Mapping[str, int]
+    """Per writer the number of the last entry before it; a writer not in it begins."""
+    upto: Mapping[str, int]
+    """Per writer that has entries in it, the number of the last one."""
+
+    def __str__(self) -> str:
+        ends = ", ".join(f"{writer} up to {number}" for writer, number in self.upto.items())
+        return f"the log's entries of {ends}"
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Where the next reading starts."""
+        return {**self.after, **self.upto}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +218,7 @@ class Events:
             events.c.record.contains(f'"subject":"{subject}"', autoescape=True)
         )
         with reading(self.url) as connection:
-            return [Event(*row.tuple()) for row in connection.execute(query)]
+            return [Event(*row) for row in connection.execute(query)]
 
     def subjects(self) -> set[str]:
         """Every subject's hash that an entry names; reads the whole log."""
@@ -218,7 +236,7 @@ class Events:
                 some = every[start : start + ASKED]
                 for its in (events.c.id, events.c.about):
                     rows = connection.execute(select(*COLUMNS).where(its.in_(some)))
-                    found += [Event(*row.tuple()) for row in rows]
+                    found += [Event(*row) for row in rows]
         return found
 
     def older(self, capability: str, since: datetime, limit: int = 5_000) -> list[Old]:
@@ -307,7 +325,7 @@ class Events:
                     .order_by(events.c.number.desc())
                     .limit(limit)
                 )
-                found += [Event(*row.tuple()) for row in connection.execute(query)]
+                found += [Event(*row) for row in connection.execute(query)]
         return found
 
     def read(self, capability: str, after: Mapping[str, int], limit: int = 10_000) -> Batch:
@@ -326,6 +344,65 @@ class Events:
                     positions[writer] = new[-1].number
                 found += new
         return Batch(tuple(found), positions)
+
+    def stretches(self, capability: str, after: Mapping[str, int], limit: int) -> Iterator[Stretch]:
+        """What `read` would read, stretch by stretch, without reading it: each of `limit` entries,
+        the last of fewer. Entries that come meanwhile are in none."""
+        positions, ends = dict(after), self.ends(capability)
+        while True:
+            with reading(self.url) as connection:
+                upto = _reach(connection, capability, (positions, ends), limit)
+            if not upto:
+                return
+            yield Stretch(positions, upto)
+            positions = positions | upto
+
+    def stretch(self, capability: str, stretch: Stretch) -> Iterator[Event]:
+        """The entries of a stretch, in the order in which `read` gives them; those that were
+        erased meanwhile are not there."""
+        with reading(self.url) as connection:
+            for writer in sorted(stretch.upto):
+                query = (
+                    select(*COLUMNS)
+                    .where(
+                        events.c.capability == capability,
+                        events.c.writer == writer,
+                        events.c.number > stretch.after.get(writer, 0),
+                        events.c.number <= stretch.upto[writer],
+                    )
+                    .order_by(events.c.number)
+                )
+                yield from map(Event._make, connection.execute(query).all())
+
+
+def _reach(
+    connection: Connection,
+    capability: str,
+    between: tuple[Mapping[str, int], Mapping[str, int]],
+    limit: int,
+) -> dict[str, int]:
+    """By writer, up to which number the next `limit` entries reach. It reads the index alone."""
+    reach: dict[str, int] = {}
+    after, ends = between
+    for writer in sorted(ends):
+        if limit <= 0:
+            break
+        some = (
+            select(events.c.number)
+            .where(
+                events.c.capability == capability,
+                events.c.writer == writer,
+                events.c.number > after.get(writer, 0),
+                events.c.number <= ends[writer],
+            )
+            .order_by(events.c.number)
+            .limit(limit)
+            .subquery()
+        )
+        last, count = connection.execute(select(func.max(some.c.number), func.count())).one()
+        if count:
+            reach[writer], limit = last, limit - count
+    return reach
 
 
 class _Text(NamedTuple):
@@ -477,4 +554,4 @@ def _after(
         .order_by(events.c.number)
         .limit(limit)
     )
-    return [Event(*row.tuple()) for row in connection.execute(query)]
+    return [Event(*row) for row in connection.execute(query)]

@@ -8,11 +8,14 @@ are only ever appended, so a row id and a snapshot's record rebuild it.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,12 +25,17 @@ from opslayer.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
+    from pyarrow.fs import PyFileSystem
 
+SINGLE = frozenset({"row_id", "id", "output", "line", "event_time", "known_time", "supersedes"})
+"""Columns whose values hardly repeat, so that a dictionary of them is work in vain."""
 MOMENT = pa.timestamp("us", "UTC")
 Deletion = Callable[["DeltaTable"], int]
 """Removes rows of a table in one commit; returns how many."""
 CONFLICTS = 50
 """Times a deletion is tried again because another commit came first."""
+SMALL = 2**21
+"""Bytes below which a file is small: one of a whole portion of many rows is not."""
 COMPACT_AT = 64
 """Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
 
@@ -126,6 +134,35 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """The address of a file with rows that nobody sees yet."""
+
+    name: str
+    size: int
+    """In bytes."""
+    statistics: str
+    """As Delta's log keeps them."""
+
+
+def _statistics(data: pa.Table, named: str) -> str:
+    """The number of rows, and the span of a column of times: whole milliseconds around it, for
+    Delta's log keeps no finer ones and a reader leaves out a file by them."""
+    found: dict[str, Any] = {"numRecords": len(data)}
+    span = pc.min_max(data.column(named))
+    if span["min"].is_valid:
+        first, last = (span[end].cast(pa.int64()).as_py() for end in ("min", "max"))
+        found["minValues"] = {named: _milliseconds(first // 1_000)}
+        found["maxValues"] = {named: _milliseconds(-(-last // 1_000))}
+    found["nullCount"] = {named: data.column(named).null_count}
+    return json.dumps(found)
+
+
+def _milliseconds(since: int) -> str:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{since % 1_000:03d}Z"
+
+
+@dataclass(frozen=True, slots=True)
 class Lake:
     """The address of the lake: a local folder or an `s3://` prefix."""
 
@@ -174,6 +211,74 @@ class Lake:
             commit_properties=CommitProperties(app_transactions=marks),
         )
         return True
+
+    def stage(self, capability: Capability, table: str, data: pa.Table) -> Staged:
+        """Write rows into a table's folder, where nobody sees them before `commit`.
+
+        Whoever dies in between leaves a file that no reader knows of; `remove` takes it away.
+        Raises StoreError.
+        """
+        from pyarrow import parquet
+
+        wanted, named = schema(capability, table), STATISTICS[table]
+        self.open(capability, table)
+        name = f"part-{uuid4().hex}.snappy.parquet"
+        files = self._files(capability, table)
+        try:
+            with files.open_output_stream(name) as file:
+                parquet.write_table(
+                    data.select(wanted.names).cast(wanted),
+                    file,
+                    use_dictionary=[one for one in wanted.names if one not in SINGLE],
+                    write_statistics=[named],
+                )
+            size = files.get_file_info(name).size
+        except OSError as error:
+            raise StoreError(f"{table} of {capability.name}: {error}") from error
+        return Staged(name, size, _statistics(data, named))
+
+    def commit(
+        self, capability: Capability, table: str, staged: Sequence[Staged], once: Once | None = None
+    ) -> bool:
+        """Let everybody see staged files, all in one commit; False if `once` was there before.
+
+        Raises as `append` does.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.transaction import AddAction
+
+        target, wanted = self.open(capability, table), schema(capability, table)
+        if once and (target.transaction_version(once.writer) or 0) >= once.number:
+            return False
+        if {*wanted.names} - {field.name for field in target.schema().fields}:
+            # A column that the contract gained since: the table has to know it first.
+            write_deltalake(target, wanted.empty_table(), mode="append", schema_mode="merge")
+            target = self.open(capability, table)
+        now, marks = (
+            int(time.time() * 1_000),
+            [Transaction(once.writer, once.number)] if once else None,
+        )
+        target.create_write_transaction(
+            [AddAction(one.name, one.size, {}, now, True, one.statistics) for one in staged],
+            "append",
+            target.schema(),
+            commit_properties=CommitProperties(app_transactions=marks),
+        )
+        return True
+
+    def discard(self, capability: Capability, table: str, staged: Iterable[Staged]) -> None:
+        """Take away staged files that are not to be committed."""
+        files = self._files(capability, table)
+        for one in staged:
+            with suppress(OSError):
+                files.delete_file(one.name)
+
+    def _files(self, capability: Capability, table: str) -> PyFileSystem:
+        """A table's folder, reached as Delta reaches it."""
+        from deltalake.fs import DeltaStorageHandler
+        from pyarrow.fs import PyFileSystem
+
+        return PyFileSystem(DeltaStorageHandler(self.address(capability, table)))
 
     def query(self, capability: Capability, sql: str, tables: Iterable[str]) -> pa.Table:
         """Run DataFusion SQL over the named tables of a capability, as they are now.
@@ -299,7 +404,9 @@ class Lake:
         for name in TABLES:
             table = self.open(capability, name)
             if len(table.file_uris()) > COMPACT_AT:
-                table.optimize.compact()
+                sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes")
+                if pc.sum(pc.less(sizes, SMALL)).as_py() > COMPACT_AT:
+                    table.optimize.compact()
 
 
 STATISTICS = {

@@ -48,7 +48,7 @@ class Traffic:
             .order_by(total.desc())
         )
         with reading(self.url) as connection:
-            return [_calls(*row.tuple()) for row in connection.execute(query)]
+            return [_calls(*row) for row in connection.execute(query)]
 
     def calls(self, capability: str, since: datetime) -> int:
         """How many calls there were from the hour of a moment on."""

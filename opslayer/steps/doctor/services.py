@@ -1,4 +1,4 @@
-"""The Prefect server, where one is named: is it there, and does it know our capabilities?"""
+"""What else is named: the Prefect server, and does it know our capabilities; the engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from opslayer.errors import StoreError
+from opslayer.loopback import is_loopback
+from opslayer.settings import Settings
 from opslayer.steps.doctor.check import Check, Finding, Health, Installation
 
 PATIENCE = 3
@@ -73,4 +77,32 @@ def _credentials(installation: Installation) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-CHECKS = (Check("prefect", "no Prefect server is named, or it is there and knows us", _prefect),)
+def _engine(installation: Installation) -> Iterator[Finding]:
+    settings = installation.settings
+    if settings.engine_url is None:
+        return
+    from opslayer.engine.cluster import WITHOUT, Cluster
+
+    url = settings.engine_url
+    try:
+        Cluster(url, settings.lake).examine()
+    except StoreError as error:
+        way_out = f"start its scheduler and workers, correct OPSLAYER_ENGINE_URL, or {WITHOUT}"
+        yield Finding("engine", Health.FAILURE, str(error), way_out)
+        return
+    here = [f"OPSLAYER_{name}_URL" for name in ("DATABASE", "LAKE") if _local(settings, name)]
+    if here and not is_loopback(urlsplit(url).hostname or ""):
+        found = f"the engine at {url} works on other machines, and {' and '.join(here)} names none"
+        way_out = "give both an address that every worker reaches"
+        yield Finding("engine", Health.WARNING, found, way_out)
+
+
+def _local(settings: Settings, name: str) -> bool:
+    """Whether the database, or the lake, is files of this machine."""
+    return "://" not in settings.lake if name == "LAKE" else settings.database.startswith("sqlite")
+
+
+CHECKS = (
+    Check("prefect", "no Prefect server is named, or it is there and knows us", _prefect),
+    Check("engine", "no engine is named, or it is there and has workers", _engine),
+)

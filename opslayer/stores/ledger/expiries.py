@@ -71,7 +71,7 @@ def not_expired(
     """The entries that may be logged: none from before its capability's horizon, whoever replays
     or restores it. What says no time is new."""
     query = select(horizons.c.capability, horizons.c.since).where(horizons.c.what == INTERACTIONS)
-    since: dict[str, str] = dict(row.tuple() for row in connection.execute(query))
+    since: dict[str, str] = {row.capability: row.since for row in connection.execute(query)}
     if not since:
         return list(read)
     return [one for one in read if (said_time(one[1]) or "~") >= since.get(one[0].capability, "")]
