@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from backend import database_at
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
@@ -28,7 +29,7 @@ LATER = datetime(2999, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Idempotency:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").idempotency
+    return Ledger(database_at(tmp_path / "ledger.db")).idempotency
 
 
 def wanted(key: str, id: str = "first", body: str = "body", tenant: str = "acme") -> Wanted:
@@ -75,7 +76,7 @@ def test_the_key_itself_is_not_kept(claims: Idempotency) -> None:
 def test_claims_in_batches_are_what_one_after_the_other_would_be(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, str, str]]]
 ) -> None:
-    claims = Idempotency(f"sqlite:///{tmp_path_factory.mktemp('claims') / 'ledger.db'}")
+    claims = Idempotency(database_at(tmp_path_factory.mktemp("claims") / "ledger.db"))
     held: dict[tuple[str, str], tuple[str, str]] = {}
     count = 0
     for batch in batches:
@@ -138,7 +139,7 @@ def _race(url: str, owner: str, keys: list[int], pipe: int) -> None:
 
 
 def test_processes_that_race_and_are_killed_make_one_claim_for_each_key(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = database_at(tmp_path / "ledger.db")
     Ledger(url).idempotency.claim(wanted("warm"), "nobody")
     keys, chance = list(range(240)), random.Random(4)
     reader, writer = os.pipe()
@@ -218,4 +219,4 @@ def test_nobody_is_promised_anything_while_the_ledger_is_away(tmp_path: Path) ->
     folder = tmp_path / "not a folder"
     folder.write_text("")
     with pytest.raises(StoreError):
-        Idempotency(f"sqlite:///{folder / 'ledger.db'}").claim(wanted("k"), "worker")
+        Idempotency(database_at(folder / "ledger.db")).claim(wanted("k"), "worker")

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from backend import database_at
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
@@ -32,7 +33,7 @@ AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").keys
+    return Ledger(database_at(tmp_path / "ledger.db")).keys
 
 
 def test_a_key_is_kept_by_its_hash_alone(keys: Keys) -> None:
@@ -129,7 +130,7 @@ def test_a_key_without_a_budget_may_cost_anything(keys: Keys) -> None:
 def test_advances_take_what_they_must_and_shrink_as_the_budget_ends(
     tmp_path_factory: pytest.TempPathFactory, wishes: list[tuple[int, int]]
 ) -> None:
-    keys = Keys(f"sqlite:///{tmp_path_factory.mktemp('keys') / 'ledger.db'}")
+    keys = Keys(database_at(tmp_path_factory.mktemp("keys") / "ledger.db"))
     key = keys.create(Terms(name="small", budget=100e-9), AT).key
     left = 100
     for least, more in wishes:
@@ -165,7 +166,7 @@ def test_a_ledger_from_before_the_keys_gains_them_and_loses_nothing(tmp_path: Pa
     from alembic import command
     from alembic.config import Config
 
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = database_at(tmp_path / "ledger.db")
     old, config = create_engine(url), Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with old.begin() as connection:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backend import database_at
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
@@ -25,7 +26,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Ledger(database_at(tmp_path / "ledger.db"))
 
 
 def verdict(about: str, kind: VerdictKind = VerdictKind.GATE, **more: object) -> Verdict:

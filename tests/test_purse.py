@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backend import database_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -41,7 +42,7 @@ class Clock:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return Keys(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Keys(database_at(tmp_path / "ledger.db"))
 
 
 def key_of(keys: Keys, budget: float | None) -> Key:
@@ -167,7 +168,7 @@ Steps = list[tuple[int, int, int, bool]]
 def test_the_ledger_never_knows_less_than_what_was_held_and_ends_at_what_was_paid(
     tmp_path_factory: pytest.TempPathFactory, steps: Steps
 ) -> None:
-    keys = Keys(f"sqlite:///{tmp_path_factory.mktemp('purse') / 'ledger.db'}")
+    keys = Keys(database_at(tmp_path_factory.mktemp("purse") / "ledger.db"))
     key = key_of(keys, 1000e-9)
 
     async def run() -> int:
