@@ -72,6 +72,37 @@ def addresses(home: Path) -> dict[str, str]:
     }
 
 
+def copy_home(source: Path, target: Path) -> Path:
+    """Copy a home that nobody has open, with what it has on the servers, to where there is none."""
+    shutil.copytree(source, target)
+    if SERVER:
+        names = [f"t_{_digest(str(home.resolve()))}" for home in (source, target)]
+        with _admin() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{names[1]}" WITH (FORCE)')
+            connection.execute(_CLOSE, [names[0]])
+            connection.execute(f'CREATE DATABASE "{names[1]}" TEMPLATE "{names[0]}"')
+        _copy_objects(*(f"{_digest(str(home.resolve()))}/" for home in (source, target)))
+    return target
+
+
+_CLOSE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+
+
+def _copy_objects(source: str, target: str) -> None:
+    import boto3
+
+    client = boto3.client("s3")
+    pages = client.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=BUCKET, Prefix=target):
+        for entry in page.get("Contents", ()):
+            client.delete_object(Bucket=BUCKET, Key=entry["Key"])
+    for page in pages.paginate(Bucket=BUCKET, Prefix=source):
+        for entry in page.get("Contents", ()):
+            there = target + entry["Key"].removeprefix(source)
+            origin = {"Bucket": BUCKET, "Key": entry["Key"]}
+            client.copy_object(Bucket=BUCKET, Key=there, CopySource=origin)
+
+
 def use_servers(settings: Any) -> None:
     """Let `Settings` of which nobody said otherwise lie on the servers."""
     plain = settings.__init__
@@ -143,8 +174,9 @@ def _database(place: str) -> str:
 
 
 def _make_template() -> None:
-    from opslayer.stores.ledger.migrate import migrate
     from sqlalchemy import NullPool, create_engine
+
+    from opslayer.stores.ledger.migrate import migrate
 
     with _admin() as connection:
         connection.execute(f"CREATE DATABASE {TEMPLATE}")

@@ -21,7 +21,6 @@ settings.load_profile("untimed")
 os.environ.pop("COLUMNS", None)
 
 
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out, by name and with its reason, what is about SQLite or local folders themselves."""
     for item in items if backend.SERVER else ():

@@ -28,6 +28,9 @@ Deletion = Callable[["DeltaTable"], int]
 """Removes rows of a table in one commit; returns how many."""
 CONFLICTS = 50
 """Times a deletion is tried again because another commit came first."""
+CHECKPOINT = 20
+"""Commits after which a table's log is summed up. Each later one is read on its own by whoever
+opens the table: on S3 that is two requests."""
 COMPACT_AT = 64
 """Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
 
@@ -150,7 +153,10 @@ class Lake:
                 address,
                 schema(capability, table),
                 mode="ignore",
-                configuration={"delta.dataSkippingStatsColumns": STATISTICS[table]},
+                configuration={
+                    "delta.dataSkippingStatsColumns": STATISTICS[table],
+                    "delta.checkpointInterval": str(CHECKPOINT),
+                },
             )
         return DeltaTable(address)
 
@@ -213,9 +219,7 @@ class Lake:
         removed = sum(self._delete(capability, table, one) for one in where)
         removed += self._delete_ids(capability, table, set(ids))
         # Also where nothing was left to delete: a killed run may not have come to this.
-        target, now = self.open(capability, table), {"enforce_retention_duration": False}
-        target.vacuum(0, dry_run=False, **now)
-        target.vacuum(1, full=True, dry_run=False, **now)
+        _sweep(self.open(capability, table))
         return removed
 
     def _delete(self, capability: Capability, table: str, where: str) -> int:
@@ -300,6 +304,26 @@ class Lake:
             table = self.open(capability, name)
             if len(table.file_uris()) > COMPACT_AT:
                 table.optimize.compact()
+
+
+def _sweep(table: DeltaTable) -> None:
+    """Take away files that hold removed rows, and those that killed writers left.
+
+    Only where there are any: Delta takes every file it has ever removed for one that is to go, and
+    each time adds two commits to a log that whoever opens the table reads.
+    """
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import FileSelector
+
+    now = {"enforce_retention_duration": False}
+    every = DeltaStorageHandler.from_table(table._table).get_file_info_selector(
+        FileSelector("", recursive=True)
+    )
+    there = {one.path for one in every}
+    if there & set(table.vacuum(0, **now)):
+        table.vacuum(0, dry_run=False, **now)
+    if there & set(table.vacuum(1, full=True, **now)):
+        table.vacuum(1, full=True, dry_run=False, **now)
 
 
 STATISTICS = {
