@@ -59,9 +59,12 @@ local_only = pytest.mark.local_only
 """A test about SQLite's files or local folders themselves: `@local_only("reason")`."""
 
 
-def database_at(path: Path) -> str:
-    """The URL of a database of its own for a test: the SQLite file, or one on the server."""
-    return _database(str(path)) if SERVER else f"sqlite:///{path}"
+def database_at(path: Path, schema: bool = True) -> str:
+    """The URL of a database of its own for a test: the SQLite file, or one on the server, which
+    has the schema of now already unless the test is about making it."""
+    if not SERVER:
+        return f"sqlite:///{path}"
+    return _database(str(path)) if schema else empty_database(_digest(str(path)))
 
 
 def addresses(home: Path) -> dict[str, str]:
@@ -101,6 +104,30 @@ def _copy_objects(source: str, target: str) -> None:
             there = target + entry["Key"].removeprefix(source)
             origin = {"Bucket": BUCKET, "Key": entry["Key"]}
             client.copy_object(Bucket=BUCKET, Key=there, CopySource=origin)
+
+
+def bring(home: Path, into: Path) -> None:
+    """Write what a home has on the servers into a folder: its objects, and its tables as text."""
+    if not SERVER:
+        return
+    import boto3
+    import psycopg
+
+    client, prefix = boto3.client("s3"), f"{_digest(str(home.resolve()))}/"
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            path = into / "lake" / entry["Key"].removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            client.download_file(BUCKET, entry["Key"], str(path))
+    named = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    try:
+        connection = psycopg.connect(f"postgresql://{os.environ[ADMIN]}/t_{prefix[:-1]}")
+    except psycopg.OperationalError:  # no home, but a folder in one
+        return
+    with connection:
+        for (name,) in connection.execute(named).fetchall():
+            with connection.cursor().copy(f"COPY {name} TO STDOUT") as copied:
+                (into / f"{name}.table").write_bytes(b"".join(bytes(block) for block in copied))
 
 
 def use_servers(settings: Any) -> None:
@@ -173,6 +200,13 @@ def _database(place: str) -> str:
     return _url(name)
 
 
+def empty_database(name: str) -> str:
+    """The URL of a new database without any schema."""
+    with _admin() as connection:
+        connection.execute(f'CREATE DATABASE "t_{name}"')
+    return _url(f"t_{name}")
+
+
 def _make_template() -> None:
     from sqlalchemy import NullPool, create_engine
 
@@ -233,7 +267,7 @@ def _postgres(folder: Path) -> Iterator[str]:
         os.chown(data, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     words = ["--auth=trust", "--encoding=UTF8", "--username=opslayer", "--no-sync"]
     _run([binaries / "initdb", *words, "-D", data])
-    port = _free_port()
+    port = free_port()
     options = [word for one in (*OPTIONS, f"port={port}", f"unix_socket_directories={data}")
                for word in ("-c", one)]  # fmt: skip
     command = [str(binaries / "postgres"), "-D", str(data), *options]
@@ -273,7 +307,7 @@ def _forget(lines: Iterator[str]) -> None:
             pass
 
 
-def _free_port() -> int:
+def free_port() -> int:
     import socket
 
     with socket.socket() as found:

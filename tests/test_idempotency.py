@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from backend import database_at
+from backend import database_at, local_only
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
@@ -60,6 +60,7 @@ def test_tenants_don_t_see_one_another_s_keys(claims: Idempotency) -> None:
     assert others.new
 
 
+@local_only("reads SQLite's files")
 def test_the_key_itself_is_not_kept(claims: Idempotency) -> None:
     claims.claim(wanted("order of jane@example.com"), "worker-1")
     path = Path(claims.url.removeprefix("sqlite:///"))
@@ -102,6 +103,7 @@ def test_many_claims_share_one_commit(claims: Idempotency) -> None:
     assert [one.interaction_id for one in found[700:]] == [f"i{n}" for n in range(300)]
 
 
+@local_only("how SQLite plans")
 def test_a_look_for_claims_reads_no_whole_table(claims: Idempotency) -> None:
     said: list[tuple[str, object]] = []
     claims.claim(wanted("k"), "worker")
@@ -215,6 +217,7 @@ def test_old_claims_are_forgotten_and_young_ones_stay(
     assert claims.forget_before(LATER) == 4
 
 
+@local_only("a path where SQLite can make no file")
 def test_nobody_is_promised_anything_while_the_ledger_is_away(tmp_path: Path) -> None:
     folder = tmp_path / "not a folder"
     folder.write_text("")

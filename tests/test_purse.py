@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from backend import database_at
+from backend import database_at, local_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -275,6 +275,7 @@ def test_a_caller_who_goes_away_while_money_is_taken_loses_none(keys: Keys) -> N
     assert spent(keys) == 0.25
 
 
+@local_only("moves SQLite's file away")
 def test_while_the_ledger_is_away_what_is_in_hand_is_spent_and_no_more(
     keys: Keys, tmp_path: Path
 ) -> None:

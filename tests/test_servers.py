@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import backend
 import pytest
 from sqlalchemy import create_engine, text
+from taught import shop, teach, trained
 from test_events import feedback, interaction
 from test_ledger import verdict
 from waiting import until
 
 from opslayer.errors import StoreError
 from opslayer.records import Erasure, Expiry
+from opslayer.settings import Settings
+from opslayer.stores import Stores
 from opslayer.stores.events import Events
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.ledger.batches import Batch
@@ -236,3 +245,53 @@ def test_long_names_of_rows_and_reviewers_fit(url: str) -> None:
     assert held is not None
     assert reviews.answer(held, feedback("long", interaction_id=row, capability="long"))
     assert [one.row_id for one in reviews.all("long")] == [row]
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An MLflow server as infra/ has it: its state in PostgreSQL, the artefacts on S3."""
+    place = tmp_path_factory.mktemp("mlflow")
+    port = backend.free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"]
+    command += ["--workers=1", f"--backend-store-uri={backend.empty_database('tracking')}"]
+    command += [f"--artifacts-destination=s3://{backend.BUCKET}/models"]
+    with (place / "log").open("w") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: running.poll() is not None or _answers(port), 240)
+        assert running.poll() is None, (place / "log").read_text()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(30)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+            return True
+    except OSError:
+        return False
+
+
+def test_a_model_lives_and_is_forgotten_where_everything_is_on_servers(
+    tracking: str, tmp_path: Path
+) -> None:
+    stores = Stores.at(Settings(home=tmp_path / "home", mlflow_url=tracking))
+    teach(stores, shop(), 10)
+    version = trained(stores, shop(), 10)
+    assert stores.ledger.versions.get("shop", version.version) == version
+    stores.models.set_champion("shop", version.version)
+    assert stores.models.champion("shop") == version.version
+    assert [name for name in _models() if name.endswith("model.skops")]
+    assert stores.models.load(version)
+    stores.models.forget(version)
+    assert _models() == []
+    assert [path.name for path in (tmp_path / "home").rglob("*.skops")] == []
+
+
+def _models() -> list[str]:
+    import boto3
+
+    listed = boto3.client("s3").list_objects_v2(Bucket=backend.BUCKET, Prefix="models/")
+    return [entry["Key"] for entry in listed.get("Contents", ())]

@@ -103,8 +103,6 @@ def _plain(value: Any) -> Any:
         return moment_text(value) if value.tzinfo else value.isoformat()
     if hasattr(value, "tolist"):  # numpy's arrays and scalars
         return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     if value is None or isinstance(value, (bool, int, float)):
-        return value
+        return None if isinstance(value, float) and not math.isfinite(value) else value
     return str(value).replace("\0", UNKEPT)
