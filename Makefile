@@ -4,12 +4,17 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := .venv/bin
 
-.PHONY: demo test check bench up format
+# The files about what rests in the log, the ledger and the lake.
+SERVER_TESTS := $(addprefix tests/test_,$(addsuffix .py,servers events ledger releases causes keys purse \
+	idempotency migrations webhooks drain replicas export))
+
+.PHONY: demo test test-server check bench up format
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    watch one capability live its whole life on real data"
 	@echo "make test    run the tests"
+	@echo "make test-server  run those about the stores on PostgreSQL and S3"
 	@echo "make check   format, lint, import contracts, types"
 	@echo "make bench   run the benchmarks (NAME=lifecycle for one)"
 	@echo "make up      start the Prefect server, worker, schedules and MLflow"
@@ -30,6 +35,10 @@ demo: .venv/synced
 
 test: .venv/synced
 	$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# PostgreSQL and S3 in place of SQLite and folders; `make test BACKEND=server` runs all on them.
+test-server: .venv/synced
+	BACKEND=server $(RUN)/python -m pytest -n 2 --dist loadfile $(SERVER_TESTS)
 
 check: .venv/synced
 	$(RUN)/ruff format --check .

@@ -8,12 +8,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow.parquet as pq
+from backend import bring
 
 
 def hits(folder: Path, words: list[str]) -> list[str]:
-    """Where any of these words rests: its file and the word."""
+    """Where any of these words rests: its file, or object or table of a home, and the word."""
+    with TemporaryDirectory() as aside:
+        bring(folder, Path(aside))
+        return [*_hits(folder, words), *_hits(Path(aside), words)]
+
+
+def _hits(folder: Path, words: list[str]) -> list[str]:
     return [
         f"{path.relative_to(folder)}: {word}"
         for path in sorted(folder.rglob("*"))

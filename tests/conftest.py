@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import backend
 import pytest
 from hypothesis import settings
 
@@ -17,6 +19,33 @@ settings.load_profile("untimed")
 
 # Set by whoever runs several workers: tables would be folded to it, and sentences with them.
 os.environ.pop("COLUMNS", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out, by name and with its reason, what is about SQLite or local folders themselves."""
+    for item in items if backend.SERVER else ():
+        if found := item.get_closest_marker("local_only"):
+            item.add_marker(pytest.mark.skip(reason=f"local only: {found.args[0]}"))
+        backend.take_few(getattr(item, "obj", None))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers() -> Iterator[None]:
+    """PostgreSQL and S3 for the whole session, where the tests run on them."""
+    if not backend.SERVER:
+        yield
+        return
+    with backend.servers():
+        backend.use_servers(Settings)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _databases(_servers: None) -> Iterator[None]:
+    """A file's databases go with it."""
+    yield
+    if backend.SERVER:
+        backend.forget_all()
 
 
 @pytest.fixture

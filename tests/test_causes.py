@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
+from backend import database_at
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -32,7 +33,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Ledger(database_at(tmp_path / "ledger.db"))
 
 
 @pytest.fixture

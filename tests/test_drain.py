@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from backend import SERVER, local_only
 from feeds import NOW, declared
 from serving import PATIENCE
 from waiting import until
@@ -100,12 +101,19 @@ def test_what_processes_write_while_it_is_drained_arrives_once_and_in_order(stor
     assert not list(stores.journal.root.glob("*/[0-9]*"))
 
 
+SQLITE_CALLS = [("pwrite64", at) for at in (1, 2, 4, 7, 10, 12)] + [
+    ("fdatasync", 1),
+    ("fdatasync", 2),
+]
+CALLS = [("sendto", at) for at in (2, 4, 6, 8)]
+"""By which PostgreSQL's client speaks to it."""
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 @pytest.mark.parametrize(
     ("call", "at"),
     [
-        *(("pwrite64", at) for at in (1, 2, 4, 7, 10, 12)),
-        *(("fdatasync", at) for at in (1, 2)),
+        *(CALLS if SERVER else SQLITE_CALLS),
         *(("unlink", at) for at in (1, 2)),
     ],
 )
@@ -242,6 +250,7 @@ def test_a_journal_that_can_t_be_read_is_a_store_error(stores: Stores) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small file system")
+@local_only("a disk that holds SQLite's log too")
 def test_a_disk_full_of_journal_and_log_loses_nothing_and_goes_on_once_there_is_room(
     tmp_path: Path,
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from at_rest import hits
+from backend import copy_home
 from lake_content import START
 from serving import Served, serving
 from taught import give_database, order, shop
@@ -110,7 +111,7 @@ def live(stores: Stores) -> Capability:
     home = stores.journal.root.parent
     close(stores.events.url)
     shutil.rmtree(home)
-    shutil.copytree(_lived(), home)
+    copy_home(_lived(), home)
     return shop()
 
 
@@ -395,7 +396,7 @@ def test_killed_at_any_of_these_writes_it_is_done_by_asking_again(
     killed = 0
     for point in POINTS:
         home = tmp_path / f"home-{point}"
-        shutil.copytree(tmp_path / "home", home)
+        copy_home(tmp_path / "home", home)
         monkeypatch.setenv("OPSLAYER_HOME", str(home))
         died = dies(point, ask, str(home), str(tmp_path / "configs"))
         again = Stores.at(Settings())

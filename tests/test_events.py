@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backend import database_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def feedback(id: str, **fields: object) -> Feedback:
 
 @pytest.fixture
 def events(tmp_path: Path) -> Events:
-    return Events(f"sqlite:///{tmp_path / 'log.db'}")
+    return Events(database_at(tmp_path / "log.db"))
 
 
 def everything(events: Events, limit: int, capability: str = "bikes") -> list[Event]:
@@ -96,7 +97,7 @@ def test_nothing_appended_is_nothing_written(events: Events) -> None:
 def test_whatever_is_appended_between_reads_is_read_once(
     tmp_path_factory: pytest.TempPathFactory, appends: list[tuple[str, list[int]]], limit: int
 ) -> None:
-    events = Events(f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.db'}")
+    events = Events(database_at(tmp_path_factory.mktemp("log") / "log.db"))
     positions: dict[str, int] = {}
     found: list[str] = []
     for writer, numbers in [*appends, ("a", [])]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from at_rest import hits
+from backend import copy_home
 from lake_content import START
 from serving import serving
 from taught import at, give_database, order, shop
@@ -163,7 +164,7 @@ class Place:
 
 @pytest.fixture
 def place(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    shutil.copytree(lived / "home", tmp_path / "home")
+    copy_home(lived / "home", tmp_path / "home")
     shutil.copytree(lived / "configs", tmp_path / "configs")
     monkeypatch.setenv("OPSLAYER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPSLAYER_CONFIGS", str(tmp_path / "configs"))
@@ -368,7 +369,7 @@ def test_killed_at_any_of_these_writes_it_is_done_by_the_next_run(
     before, killed = kept(place.stores, spec, FIRST), 0
     for point in POINTS:
         other = Place(tmp_path / f"{point}")
-        shutil.copytree(place.home, other.home)
+        copy_home(place.home, other.home)
         died = dies(point, run_out, str(other.home), str(place.configs))
         monkeypatch.setenv("OPSLAYER_HOME", str(other.home))
         run = expire(spec, other.stores, NOW + timedelta(minutes=1))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from backend import database_at, local_only
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
@@ -28,7 +29,7 @@ LATER = datetime(2999, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Idempotency:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").idempotency
+    return Ledger(database_at(tmp_path / "ledger.db")).idempotency
 
 
 def wanted(key: str, id: str = "first", body: str = "body", tenant: str = "acme") -> Wanted:
@@ -59,6 +60,7 @@ def test_tenants_don_t_see_one_another_s_keys(claims: Idempotency) -> None:
     assert others.new
 
 
+@local_only("reads SQLite's files")
 def test_the_key_itself_is_not_kept(claims: Idempotency) -> None:
     claims.claim(wanted("order of jane@example.com"), "worker-1")
     path = Path(claims.url.removeprefix("sqlite:///"))
@@ -75,7 +77,7 @@ def test_the_key_itself_is_not_kept(claims: Idempotency) -> None:
 def test_claims_in_batches_are_what_one_after_the_other_would_be(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[str, str, str]]]
 ) -> None:
-    claims = Idempotency(f"sqlite:///{tmp_path_factory.mktemp('claims') / 'ledger.db'}")
+    claims = Idempotency(database_at(tmp_path_factory.mktemp("claims") / "ledger.db"))
     held: dict[tuple[str, str], tuple[str, str]] = {}
     count = 0
     for batch in batches:
@@ -101,6 +103,7 @@ def test_many_claims_share_one_commit(claims: Idempotency) -> None:
     assert [one.interaction_id for one in found[700:]] == [f"i{n}" for n in range(300)]
 
 
+@local_only("how SQLite plans")
 def test_a_look_for_claims_reads_no_whole_table(claims: Idempotency) -> None:
     said: list[tuple[str, object]] = []
     claims.claim(wanted("k"), "worker")
@@ -138,7 +141,7 @@ def _race(url: str, owner: str, keys: list[int], pipe: int) -> None:
 
 
 def test_processes_that_race_and_are_killed_make_one_claim_for_each_key(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = database_at(tmp_path / "ledger.db")
     Ledger(url).idempotency.claim(wanted("warm"), "nobody")
     keys, chance = list(range(240)), random.Random(4)
     reader, writer = os.pipe()
@@ -214,8 +217,9 @@ def test_old_claims_are_forgotten_and_young_ones_stay(
     assert claims.forget_before(LATER) == 4
 
 
+@local_only("a path where SQLite can make no file")
 def test_nobody_is_promised_anything_while_the_ledger_is_away(tmp_path: Path) -> None:
     folder = tmp_path / "not a folder"
     folder.write_text("")
     with pytest.raises(StoreError):
-        Idempotency(f"sqlite:///{folder / 'ledger.db'}").claim(wanted("k"), "worker")
+        Idempotency(database_at(folder / "ledger.db")).claim(wanted("k"), "worker")

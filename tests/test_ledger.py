@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from backend import database_at, local_only
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
@@ -25,7 +26,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Ledger(database_at(tmp_path / "ledger.db"))
 
 
 def verdict(about: str, kind: VerdictKind = VerdictKind.GATE, **more: object) -> Verdict:
@@ -159,6 +160,7 @@ def test_a_reader_waits_for_no_writer(ledger: Ledger) -> None:
         assert seen == [1]
 
 
+@local_only("SQLite's one write lock; PostgreSQL's turns are in test_servers.py")
 def test_writers_that_read_first_wait_instead_of_failing(ledger: Ledger) -> None:
     ledger.verdicts.record(verdict("0"))
     problems: list[BaseException] = []
@@ -194,6 +196,7 @@ def test_an_exception_rolls_the_whole_transaction_back(ledger: Ledger) -> None:
     assert ledger.verdicts.list("bike-demand") == [kept]
 
 
+@local_only("SQLite's settings")
 def test_a_commit_is_synced_and_deleted_bytes_are_overwritten(ledger: Ledger) -> None:
     with reading(ledger.url) as connection:
         found = [

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from backend import database_at, local_only
 from sqlalchemy import Connection, create_engine, event, text
 
 from opslayer.errors import StoreError
@@ -28,7 +29,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return database_at(tmp_path / "ledger.db", schema=False)
 
 
 def test_the_migrations_end_at_the_tables_that_the_code_reads(url: str) -> None:
@@ -117,6 +118,7 @@ def _killed_while_migrating(url: str, statement: int) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@local_only("SQLite's files after a kill")
 def test_a_migration_killed_at_any_statement_leaves_old_or_new(tmp_path: Path) -> None:
     statement, deaths = 1, 0
     while True:
@@ -143,14 +145,13 @@ def test_a_database_from_a_newer_opslayer_is_refused_by_name(url: str) -> None:
     engine.cache_clear()
     with pytest.raises(StoreError, match=f"schema 0999.*up to {HEAD}.*restore"):
         Ledger(url).releases.newest("bike-demand")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        assert connection.execute(f"SELECT * FROM {VERSION_TABLE}").fetchall() == [("0999",)]
+    assert version(create_engine(url)) == "0999"
 
 
 def test_tables_of_other_tools_in_the_same_database_stay(url: str) -> None:
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        connection.execute("INSERT INTO alembic_version VALUES ('mlflow')")
+    with create_engine(url).begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('mlflow')"))
     Ledger(url).releases.newest("bike-demand")
     with reading(url) as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "mlflow"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backend import copy_home
 
 from benchmarks.kills import kill_points
 from benchmarks.promotion_race import RACED, register, stores_at
@@ -28,7 +28,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(registered: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(registered, tmp_path / "home")
+    return copy_home(registered, tmp_path / "home")
 
 
 @pytest.fixture

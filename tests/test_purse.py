@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backend import database_at, local_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -41,7 +42,7 @@ class Clock:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return Keys(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Keys(database_at(tmp_path / "ledger.db"))
 
 
 def key_of(keys: Keys, budget: float | None) -> Key:
@@ -167,7 +168,7 @@ Steps = list[tuple[int, int, int, bool]]
 def test_the_ledger_never_knows_less_than_what_was_held_and_ends_at_what_was_paid(
     tmp_path_factory: pytest.TempPathFactory, steps: Steps
 ) -> None:
-    keys = Keys(f"sqlite:///{tmp_path_factory.mktemp('purse') / 'ledger.db'}")
+    keys = Keys(database_at(tmp_path_factory.mktemp("purse") / "ledger.db"))
     key = key_of(keys, 1000e-9)
 
     async def run() -> int:
@@ -274,6 +275,7 @@ def test_a_caller_who_goes_away_while_money_is_taken_loses_none(keys: Keys) -> N
     assert spent(keys) == 0.25
 
 
+@local_only("moves SQLite's file away")
 def test_while_the_ledger_is_away_what_is_in_hand_is_spent_and_no_more(
     keys: Keys, tmp_path: Path
 ) -> None:

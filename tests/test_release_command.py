@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backend import copy_home
 
 from benchmarks.promotion_race import RACED, register, stores_at
 from commands import execute
@@ -71,7 +71,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Command:
     """An installation with one capability and three registered versions, none of them released."""
-    home = shutil.copytree(registered, tmp_path / "home")
+    home = copy_home(registered, tmp_path / "home")
     file = tmp_path / "configs" / "capabilities" / f"{RACED.name}.yaml"
     file.parent.mkdir(parents=True)
     upstream = "{name: nobody, base_url: 'http://127.0.0.1:9/v1', model: none}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from backend import database_at
 
 from opslayer.errors import NotFound, StaleParent
 from opslayer.records import Release, Variant, Verdict, VerdictKind
@@ -19,7 +20,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return Ledger(database_at(tmp_path / "ledger.db"))
 
 
 def release(parent: int, model: int, **more: object) -> Release:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from backend import copy_home
 
 from opslayer.capability import Capability, Policy
 from opslayer.records import Cause, CauseKind, Verdict, VerdictKind
@@ -64,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plant(trained: Path, tmp_path: Path) -> Plant:
-    shutil.copytree(trained / "home", tmp_path / "home")
+    copy_home(trained / "home", tmp_path / "home")
     return Plant(
         drifting.capability(trained / "configs"), Stores.at(Settings(home=tmp_path / "home"))
     )
@@ -84,7 +84,7 @@ def test_every_window_is_judged_once_however_often_somebody_looks(plant: Plant) 
 def test_a_monitor_that_slept_finds_what_one_that_looked_daily_found(
     plant: Plant, trained: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(trained / "home", tmp_path / "sleeper")
+    copy_home(trained / "home", tmp_path / "sleeper")
     sleeper = Plant(plant.spec, Stores.at(Settings(home=tmp_path / "sleeper")))
     end = TURNED + 6 * DAY
     for day in range((end - TRAINED).days + 1):

@@ -23,7 +23,7 @@ from opslayer.stores import Stores
 from opslayer.stores.events import Event, fields_of
 from opslayer.stores.journal import blank, drain
 from opslayer.stores.lake import TABLES, literal
-from opslayer.stores.ledger.database import forget_changes
+from opslayer.stores.ledger.database import forget_removed
 from opslayer.stores.ledger.erasures import CALLS
 
 AT_ONCE = 200
@@ -65,7 +65,7 @@ def erase(subject: str, find: Find, stores: Stores, order: Order) -> Erasure:
     work.mend(erasure)
     erasure = work.trained(erasure)  # with what was trained until then; what comes later is refused
     done = stores.ledger.erasures.keep(erasure.model_copy(update={"done": True}))
-    forget_changes(stores.events.url)
+    forget_removed(stores.events.url)
     return done
 
 

@@ -26,7 +26,7 @@ from opslayer.stores import Stores
 from opslayer.stores.events import UNKNOWN
 from opslayer.stores.journal import blank_absent, drain
 from opslayer.stores.lake import listed, literal, moment
-from opslayer.stores.ledger.database import forget_changes
+from opslayer.stores.ledger.database import forget_removed
 from opslayer.stores.ledger.expiries import INTERACTIONS, MODELS, REPORTS, ROWS
 from opslayer.stores.ledger.forgotten import Gone
 
@@ -108,7 +108,7 @@ class _Work:
             self._note(self._remove(ids))
             self._mend()
         self._note(self._remove_files())
-        forget_changes(self.stores.events.url)
+        forget_removed(self.stores.events.url)
         return self.run
 
     def _note(self, removed: Iterator[tuple[str, int]]) -> None:

@@ -81,12 +81,16 @@ class Intake:
 
     def clear(self) -> None:
         """Shut out whatever is under way, also what was read and is no batch yet: nothing of it is
-        written from here on, and the next ingest reads anew. Raises StoreError."""
+        written from here on, what was laid ahead of its turn goes, and the next ingest reads anew.
+        Raises StoreError."""
+        lake = self.stores.lake
+        laid = lake.laid_ahead(self.capability)  # an ingest that begins from here on may lay more
         for _ in range(ROUNDS):
             newest = self.batches.newest(self.capability.name)
             if newest and newest.status in UNDER_WAY:
                 self._shut_out(newest, "something was erased, or expired, meanwhile")
             elif self.batches.divide(self.capability.name):
+                lake.take_away(self.capability, laid)
                 return
         raise StoreError(f"{self.capability.name} is ingested all the time: ask again")
 

@@ -83,7 +83,7 @@ class Preparation:
         sieve = Unheld(self.capability, self.lake, self.source, self.as_of, self.since)
         sifted = sieve.sift(typed)
         staged = {
-            table: self.lake.stage(self.capability, table, rows)
+            table: self.lake.stage(self.capability, table, rows, ahead=True)
             for table in LAID
             if len(rows := getattr(sifted, table))
         }

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from opslayer.stores.ledger.erasures import not_erased, refuse
 from opslayer.stores.ledger.expiries import not_expired
 from opslayer.stores.ledger.said import Named, said_time
 from opslayer.stores.ledger.tables import events
+from opslayer.stores.ledger.turns import LOG, share_turn, take_turn
 from opslayer.stores.traffic import count
 
 Said = Interaction | Feedback | Start | Exposure | Shadow
@@ -418,6 +420,8 @@ class _Text(NamedTuple):
 
 
 def _append(connection: Connection, entries: Sequence[Row], writer: str) -> Appended:
+    share_turn(connection, LOG)
+    take_turn(connection, "writer", writer)  # reviewers share one, and so does who adopts
     read = [(entry, fields_of(entry.text)) for entry in entries]
     kept = not_erased(connection, read)
     taken_out = _refuse(connection, read) if len(kept) < len(read) else 0
@@ -442,7 +446,8 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> Appe
         )
     ]
     if rows:
-        connection.execute(insert(events), rows)
+        # In one order, so that of two who append the same ones none waits for the other for ever.
+        connection.execute(insert(events), sorted(rows, key=itemgetter("kind", "id")))
     count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
     return Appended(len(rows), refused, taken_out)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +36,11 @@ CONFLICTS = 50
 """Times a deletion is tried again because another commit came first."""
 SMALL = 2**21
 """Bytes below which a file is small: one of a whole portion of many rows is not."""
+AHEAD = "ahead-"
+"""What the names of files begin with that an ingest lays down before their turn has come."""
+CHECKPOINT = 20
+"""Commits after which a table's log is summed up. Each later one is read on its own by whoever
+opens the table: on S3 that is two requests."""
 COMPACT_AT = 64
 """Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
 
@@ -187,7 +192,10 @@ class Lake:
                 address,
                 schema(capability, table),
                 mode="ignore",
-                configuration={"delta.dataSkippingStatsColumns": STATISTICS[table]},
+                configuration={
+                    "delta.dataSkippingStatsColumns": STATISTICS[table],
+                    "delta.checkpointInterval": str(CHECKPOINT),
+                },
             )
         return DeltaTable(address)
 
@@ -212,17 +220,20 @@ class Lake:
         )
         return True
 
-    def stage(self, capability: Capability, table: str, data: pa.Table) -> Staged:
+    def stage(
+        self, capability: Capability, table: str, data: pa.Table, *, ahead: bool = False
+    ) -> Staged:
         """Write rows into a table's folder, where nobody sees them before `commit`.
 
-        Whoever dies in between leaves a file that no reader knows of; `remove` takes it away.
-        Raises StoreError.
+        Whoever dies in between leaves a file that no reader knows of; `remove` takes it away once
+        it is an hour old, `take_away` at once if it was laid `ahead` of its turn. Raises
+        StoreError.
         """
         from pyarrow import parquet
 
         wanted, named = schema(capability, table), STATISTICS[table]
         self.open(capability, table)
-        name = f"part-{uuid4().hex}.snappy.parquet"
+        name = f"{AHEAD if ahead else 'part-'}{uuid4().hex}.snappy.parquet"
         files = self._files(capability, table)
         try:
             with files.open_output_stream(name) as file:
@@ -273,6 +284,26 @@ class Lake:
             with suppress(OSError):
                 files.delete_file(one.name)
 
+    def laid_ahead(self, capability: Capability) -> dict[str, set[str]]:
+        """Names of the files that lie ahead of their turn, or lay so once, by table."""
+        from pyarrow.fs import FileSelector
+
+        found = {}
+        for table in TABLES:
+            self.open(capability, table)
+            there = self._files(capability, table).get_file_info(FileSelector(""))
+            found[table] = {one.base_name for one in there if one.base_name.startswith(AHEAD)}
+        return found
+
+    def take_away(self, capability: Capability, laid: Mapping[str, Set[str]]) -> None:
+        """Take away files that were laid ahead and never committed; nobody may commit them now."""
+        for table, names in laid.items():
+            seen = {uri.rpartition("/")[2] for uri in self.open(capability, table).file_uris()}
+            files = self._files(capability, table)
+            for name in names - seen:
+                with suppress(OSError):
+                    files.delete_file(name)
+
     def _files(self, capability: Capability, table: str) -> PyFileSystem:
         """A table's folder, reached as Delta reaches it."""
         from deltalake.fs import DeltaStorageHandler
@@ -318,9 +349,7 @@ class Lake:
         removed = sum(self._delete(capability, table, one) for one in where)
         removed += self._delete_ids(capability, table, set(ids))
         # Also where nothing was left to delete: a killed run may not have come to this.
-        target, now = self.open(capability, table), {"enforce_retention_duration": False}
-        target.vacuum(0, dry_run=False, **now)
-        target.vacuum(1, full=True, dry_run=False, **now)
+        _sweep(self.open(capability, table))
         return removed
 
     def _delete(self, capability: Capability, table: str, where: str) -> int:
@@ -407,6 +436,26 @@ class Lake:
                 sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes")
                 if pc.sum(pc.less(sizes, SMALL)).as_py() > COMPACT_AT:
                     table.optimize.compact()
+
+
+def _sweep(table: DeltaTable) -> None:
+    """Take away files that hold removed rows, and those that killed writers left.
+
+    Only where there are any: Delta takes every file it has ever removed for one that is to go, and
+    each time adds two commits to a log that whoever opens the table reads.
+    """
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import FileSelector
+
+    now = {"enforce_retention_duration": False}
+    every = DeltaStorageHandler.from_table(table._table).get_file_info_selector(
+        FileSelector("", recursive=True)
+    )
+    there = {one.path for one in every}
+    if there & set(table.vacuum(0, **now)):
+        table.vacuum(0, dry_run=False, **now)
+    if there & set(table.vacuum(1, full=True, **now)):
+        table.vacuum(1, full=True, dry_run=False, **now)
 
 
 STATISTICS = {

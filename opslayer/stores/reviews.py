@@ -22,7 +22,11 @@ from opslayer.records import Feedback
 from opslayer.stores.events import Events
 from opslayer.stores.ledger.database import moment_text, reading, transaction
 from opslayer.stores.ledger.tables import queue, reviews
+from opslayer.stores.ledger.turns import take_turn
 
+DESK = "desk"
+"""What reviewers of a capability take turns at: two who answer one row at once would each find no
+other answer to disagree with."""
 WRITER = "review"
 """The name under which the log has what reviewers said."""
 PAGE = 200
@@ -92,6 +96,7 @@ class Reviews:
         ]
         try:
             with transaction(self.url) as connection:
+                take_turn(connection, DESK, capability)
                 connection.execute(delete(queue).where(queue.c.capability == capability))
                 if rows:
                     connection.execute(insert(queue), rows)
@@ -132,6 +137,7 @@ class Reviews:
         for _ in range(ATTEMPTS):
             try:
                 with transaction(self.url) as connection:
+                    take_turn(connection, DESK, who.capability)
                     return _claim(connection, who)
             except IntegrityError:  # only where a database lets two transactions write at once
                 continue
@@ -163,6 +169,7 @@ class Reviews:
         """Record an answer and log what it says; False where the claim is no longer as `held`."""
         record = {**held.record, "value": statement.value}
         with transaction(self.url) as connection:
+            take_turn(connection, DESK, held.capability)
             done = _turn(connection, held, status="answered", record=record, statement=statement)
             if done:
                 _settle_due(connection, held)
@@ -177,6 +184,7 @@ class Reviews:
         """Take an answer back, and hold the row again; False where it is no longer as it was."""
         record = {name: its for name, its in answered.record.items() if name != "value"}
         with transaction(self.url) as connection:
+            take_turn(connection, DESK, answered.capability)
             values = {"status": "claimed", "until": moment_text(until), "record": record}
             done = _turn(connection, answered, statement=statement, **values)
             if done:

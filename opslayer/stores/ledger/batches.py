@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from opslayer.stores.ledger.database import reading, transaction
 from opslayer.stores.ledger.tables import batches
+from opslayer.stores.ledger.turns import take_turn
 
 UNDER_WAY = ("begun", "closing")
 
@@ -112,7 +113,7 @@ def _key(batch: Batch) -> tuple[ColumnElement[bool], ...]:
 
 
 def _add(connection: Connection, batch: Batch, after: int) -> Batch | None:
-    _wait_for_others(connection, batch.capability)
+    take_turn(connection, "batches", batch.capability)  # two sources could both become number N
     newest = _newest(connection, batch.capability)
     if newest and newest.number == batch.number and newest.status == "begun":
         return newest if newest.same(batch) else None
@@ -131,12 +132,6 @@ def _add(connection: Connection, batch: Batch, after: int) -> Batch | None:
         )
     )
     return batch
-
-
-def _wait_for_others(connection: Connection, capability: str) -> None:
-    # SQLite has one writer anyway. Elsewhere two sources could both become number N.
-    newest = _query(capability).order_by(batches.c.number.desc()).limit(1)
-    connection.execute(newest.with_for_update()).all()
 
 
 def _newest(connection: Connection, capability: str) -> Batch | None:

@@ -28,6 +28,14 @@ BUSY_MS = 30_000
 WRITES = "opslayer_writes"
 """Execution option of a transaction that will write."""
 
+UNKEPT = "\ufffd"
+"""What stands for a character that PostgreSQL's texts can't hold: NUL, and half of a pair."""
+PERSONAL = ("events", "idempotency", "queue", "reviews", "topics")
+"""Tables from which an erasure or an expiry removes what is somebody's."""
+
+ONE_MOMENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""What makes several queries of one reading see one moment in PostgreSQL, as they do in SQLite."""
+
 
 @lru_cache(maxsize=8)
 def engine(url: str) -> Engine:
@@ -39,6 +47,8 @@ def engine(url: str) -> Engine:
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", _make_durable)
         event.listen(made, "begin", _begin)
+    elif made.dialect.name == "postgresql":
+        event.listen(made, "before_cursor_execute", _hold, retval=True)
     _made.add(made)
     migrate(made)
     return made
@@ -78,6 +88,28 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _hold(*call: Any) -> tuple[Any, Any]:
+    """Let every text be one that PostgreSQL can hold: what is looked for with another one is not
+    there, and is no fault of the database."""
+    statement, said = call[2], call[3]
+    return statement, [_held(row) for row in said] if isinstance(said, list) else _held(said)
+
+
+def _held(row: Any) -> Any:
+    if isinstance(row, Mapping):
+        return {name: _holdable(value) for name, value in row.items()}
+    return tuple(_holdable(value) for value in row) if row else row
+
+
+def _holdable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    whole = value.replace("\0", UNKEPT)
+    if whole.isascii():
+        return whole
+    return whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 _made: WeakSet[Engine] = WeakSet()
 
 
@@ -114,9 +146,18 @@ def reading(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _connected(url: str, writes: bool) -> Iterator[Connection]:
-    try:
-        with _engine(url).execution_options(**{WRITES: writes}).begin() as connection:
+    with _speaking(url):
+        made = _engine(url)
+        alike = {} if writes or made.dialect.name != "postgresql" else ONE_MOMENT
+        with made.execution_options(**{WRITES: writes}, **alike).begin() as connection:
             yield connection
+
+
+@contextmanager
+def _speaking(url: str) -> Iterator[None]:
+    """What a database raises as our errors, but for what a statement of ours says about itself."""
+    try:
+        yield
     except (exc.IntegrityError, exc.ProgrammingError):
         raise
     except exc.DBAPIError as error:
@@ -147,7 +188,7 @@ def forget_changes(url: str) -> None:
     """Leave no copy of removed rows in SQLite's write-ahead log; pages are overwritten anyway.
 
     Waits for readers, each of which may hold the log for a moment. Raises StoreError where one
-    holds it for too long. Other databases clean up by themselves (PostgreSQL: autovacuum).
+    holds it for too long. Nothing for PostgreSQL, see `forget_removed`.
     """
     if make_url(url).get_backend_name() != "sqlite":
         return
@@ -159,6 +200,21 @@ def forget_changes(url: str) -> None:
             if time.monotonic() > end:
                 raise StoreError(f"database {shown(url)}: a reader holds its log: ask again")
             time.sleep(0.05)
+
+
+def forget_removed(url: str) -> None:
+    """As `forget_changes`, at the end of an erasure or an expiry: in PostgreSQL the versions of
+    rows that nobody can see any more go at once, with what the indexes hold of them.
+
+    Left to itself it does so once a fifth of a table has changed, which is never in a large log.
+    Its own log of changes and what was copied from it are kept as its server says. Raises
+    StoreError.
+    """
+    forget_changes(url)
+    if make_url(url).get_backend_name() == "postgresql":
+        with _speaking(url), _engine(url).connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            alone.exec_driver_sql(f"VACUUM (INDEX_CLEANUP ON) {', '.join(PERSONAL)}")
 
 
 def close(url: str) -> None:

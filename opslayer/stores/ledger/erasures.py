@@ -16,6 +16,7 @@ from opslayer.stores.ledger.database import add_new, moment_text, reading, trans
 from opslayer.stores.ledger.frozen import column
 from opslayer.stores.ledger.said import Fields, Named, One, said_time
 from opslayer.stores.ledger.tables import erased, erasures
+from opslayer.stores.ledger.turns import LOG, take_turn
 
 ASKED = 500
 """Ids in one statement."""
@@ -59,6 +60,7 @@ class Erasures:
     def begin(self, wanted: Erasure) -> Erasure:
         """Keep that an erasure was begun, or return the one of this subject that was not ended."""
         with transaction(self.url) as connection:
+            take_turn(connection, LOG)  # what is being appended now is found afterwards
             mine = (erasures.c.subject == wanted.subject, erasures.c.done == 0)
             found = connection.scalar(select(erasures.c.record).where(*mine))
             if found is not None:
@@ -76,6 +78,7 @@ class Erasures:
     def add_ids(self, erasure: Erasure, ids: Iterable[str]) -> set[str]:
         """Remember interactions that go with an erasure; returns all that were ever remembered."""
         with transaction(self.url) as connection:
+            take_turn(connection, LOG)
             mine = select(erased.c.id).where(erased.c.erasure == erasure.id)
             there = set(connection.scalars(mine))
             new = [{"id": id, "erasure": erasure.id} for id in sorted(set(ids) - there)]
@@ -109,6 +112,7 @@ class Erasures:
         """Keep another log's tombstone, as if the erasure had been begun here: what it names is not
         taken in from here on. Nothing is removed by it."""
         with transaction(self.url) as connection:
+            take_turn(connection, LOG)
             begun = Erasure(**tombstone.model_dump(include={"id", "subject", "at", "by", "reason"}))
             add_new(connection, erasures, _row(begun))
         self.add_ids(begun, tombstone.ids)

@@ -12,6 +12,7 @@ from opslayer.records import Expiry
 from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.said import Fields, One, said_time
 from opslayer.stores.ledger.tables import expiries, horizons
+from opslayer.stores.ledger.turns import LOG, take_turn
 
 INTERACTIONS, ROWS, MODELS, REPORTS = "interactions", "rows", "models", "reports"
 """What has a horizon: the keys of a capability's `retention`."""
@@ -28,6 +29,7 @@ class Expiries:
         older is taken in. A run that was not ended is carried on: what it found is in the answer.
         """
         with transaction(self.url) as connection:
+            take_turn(connection, LOG)  # what is being appended now is found afterwards
             since = {what: _raise(connection, wanted, what) for what in wanted.since}
             mine = (expiries.c.capability == wanted.capability, expiries.c.done == 0)
             found = connection.scalar(select(expiries.c.record).where(*mine).limit(1))

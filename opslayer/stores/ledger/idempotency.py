@@ -160,7 +160,8 @@ def _claim(connection: Connection, wanted: Sequence[Wanted], owner: str) -> list
         else:
             claims.append(_earlier(row, one))
     if fresh:
-        connection.execute(insert(idempotency), list(fresh.values()))
+        # In one order, so that of two who claim the same ones none waits for the other for ever.
+        connection.execute(insert(idempotency), [fresh[place] for place in sorted(fresh)])
     return claims
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from opslayer.errors import StoreError
+from opslayer.stores.ledger.turns import take_turn
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest revision in `migrations/versions`."""
 
 VERSION_TABLE = "opslayer_version"
@@ -55,6 +56,7 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    take_turn(connection, "schema")
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     found = _locked_version(connection)
     if found is not None and found not in known:

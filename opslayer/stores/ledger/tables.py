@@ -21,6 +21,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# What others name as they like. SQLite looks at no length; PostgreSQL refuses what is longer.
+NAMED = String(64).with_variant(Text(), "postgresql")
+
 releases = Table(
     "releases",
     metadata,
@@ -111,7 +114,7 @@ events = Table(
     Column("record", Text, nullable=False),
     # Taken out of the record, so that lineage need not read a whole log: of feedback the
     # interaction it is about, of an interaction the variant whose answer somebody got.
-    Column("about", String(64)),
+    Column("about", NAMED),
     Column("answered_by", Text),
     # When it was true; of what names no time, when it was logged. By it an entry grows old.
     Column("event_time", String(32)),
@@ -238,7 +241,7 @@ reviews = Table(
     metadata,
     Column("capability", String(64), primary_key=True),
     Column("row_id", Text, primary_key=True),
-    Column("reviewer", String(64), primary_key=True),
+    Column("reviewer", NAMED, primary_key=True),
     # The seat at the row: two reviewers want the same one, and the database lets one have it. Null
     # for whoever skipped it, or let the claim lapse until another one took the seat.
     Column("seat", Integer),

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from opslayer.records import Verdict, VerdictKind
-from opslayer.stores.ledger.database import add_new, moment_text, reading, transaction
+from opslayer.stores.ledger.database import UNKEPT, add_new, moment_text, reading, transaction
 from opslayer.stores.ledger.tables import verdicts
+from opslayer.stores.ledger.turns import take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Verdicts:
         alike = (verdicts.c.capability == verdict.capability, verdicts.c.kind == verdict.kind.value)
         newest = select(verdicts.c.id).where(*alike).order_by(verdicts.c.sequence.desc()).limit(1)
         with transaction(self.url) as connection:
-            _wait_for_others(connection, verdict.capability)
+            take_turn(connection, "verdicts", verdict.capability)
             if connection.scalar(newest) != last:
                 return False
             return add_verdict(connection, verdict)
@@ -89,15 +90,10 @@ def add_verdict(connection: Connection, verdict: Verdict) -> bool:
     return add_new(connection, verdicts, row)
 
 
-def _wait_for_others(connection: Connection, capability: str) -> None:
-    # SQLite has one writer anyway. Elsewhere the capability's first verdict is the lock.
-    first = select(verdicts.c.id).where(verdicts.c.capability == capability)
-    connection.execute(first.order_by(verdicts.c.sequence).limit(1).with_for_update()).all()
-
-
 def _plain(value: Any) -> Any:
     """A value as JSON can say it: times as ISO 8601 text, numpy's numbers as Python's, NaN and
-    infinity as null (JSON has no word for them).
+    infinity as null (JSON has no word for them); NUL as U+FFFD, since PostgreSQL reads no field
+    of a document that holds one.
     """
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
@@ -107,6 +103,6 @@ def _plain(value: Any) -> Any:
         return moment_text(value) if value.tzinfo else value.isoformat()
     if hasattr(value, "tolist"):  # numpy's arrays and scalars
         return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+    return str(value).replace("\0", UNKEPT)
