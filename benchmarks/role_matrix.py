@@ -29,7 +29,7 @@ from looking import looking
 from serving import serving
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
-from taught import at, give_database, teach, trained
+from taught import give_database
 
 from benchmarks.bars import Bar, finish, say
 from console.app import console
@@ -38,7 +38,7 @@ from gateway.protocols.openapi import document
 from gateway.routes import Routes
 from gateway.table import table
 from opslayer.capability import Capability
-from opslayer.records import Interaction, Role
+from opslayer.records import Interaction, Role, Variant
 from opslayer.settings import Settings
 from opslayer.steps.ingest import ingest
 from opslayer.steps.promote import Promotion, promote
@@ -217,9 +217,9 @@ CONSOLE: Mapping[str, Rule] = {
     "GET /": Rule(LOOKS),
     "GET /capabilities/{name}": Rule(LOOKS, ok, SHOP),
     "GET /capabilities/{name}/releases": Rule(LOOKS, ok, SHOP),
-    # There is no release 99 to start from: whoever may is told that, and nothing is changed.
+    # Neither release 99 nor version 1 is there: whoever may is told that, and nothing is changed.
     "POST /capabilities/{name}/releases/promote": Rule(
-        RELEASES, refused, sends(form=stale, name="shop")
+        RELEASES, refused | nowhere, sends(form=stale, name="shop")
     ),
     "POST /capabilities/{name}/releases/rollback": Rule(
         RELEASES, refused | nowhere, sends(form=stale, name="shop")
@@ -395,11 +395,12 @@ def prepared(home: Path) -> Iterator[Ground]:
     folder = home / "configs" / "capabilities"
     folder.mkdir(parents=True)
     settings = Settings(home=home / "home", configs=home / "configs")
-    stores, shop = give_database(Stores.at(settings)), taught.shop("regression")
+    stores, shop = give_database(Stores.at(settings)), _shop()
     for name, spec in (("desk", DESK), ("shop", shop.model_dump(mode="json", exclude_unset=True))):
         (folder / f"{name}.yaml").write_text(json.dumps(spec))  # which is YAML
-    teach(stores, shop, 10)
-    promote(shop, trained(stores, shop, 10), stores, Promotion(0, "ann", "first", None, (), at(10)))
+    # The fixed rule serves: no model is trained for what is asked here.
+    first = Promotion(0, "ann", "there is no model yet", None, (), datetime.now(UTC))
+    promote(shop, Variant(name="constant"), stores, first)
     _answered(stores, 24)
     ingest(shop, stores, datetime.now(UTC))
     own = {"OPSLAYER_ADMIN_KEY": ADMIN_KEY}
@@ -412,6 +413,10 @@ def prepared(home: Path) -> Iterator[Ground]:
         _call(ground)
         yield ground
         ground.client.close()
+
+
+def _shop() -> Capability:
+    return taught.shop("regression", fallback=[{"rule": {"constant": 0}}])
 
 
 def _holders(stores: Stores) -> Iterator[Holder]:
