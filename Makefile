@@ -4,7 +4,7 @@ UV_PINNED := infra/docker/uv.txt
 UV := .tools/bin/uv
 RUN := .venv/bin
 
-.PHONY: demo test check bench up format advisories
+.PHONY: demo test check bench up format advisories manual
 .DEFAULT_GOAL := help
 
 help:
@@ -46,6 +46,9 @@ advisories: .venv/synced
 format: .venv/synced
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
+
+manual: .venv/synced
+	$(RUN)/python -m commands.manual docs/commands.md
 
 bench: .venv/synced
 	$(RUN)/python -m benchmarks $(NAME)

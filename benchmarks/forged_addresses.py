@@ -426,7 +426,7 @@ def try_sources(ground: Ground, watched: Watched) -> list[Bar]:
         for host in LOOPBACK[:16]:
             asks(f"postgresql+psycopg://{host}:{port}/db?connect_timeout=2", everything)
         control = closed.connections - count
-    watched.seen = []
+    watched.seen, watched.on = [], True
     endpoint = {"AWS_ENDPOINT_URL": ground.good, "AWS_ACCESS_KEY_ID": "k",
                 "AWS_SECRET_ACCESS_KEY": "s", "AWS_MAX_ATTEMPTS": "1"}  # fmt: skip
     with patch.dict(os.environ, endpoint), linked() as links:

@@ -13,7 +13,7 @@ Check = Callable[[str], str | None]
 LARGEST = 64 * 2**10
 """Characters of a schema, at most."""
 STEPS = 50_000
-"""Keywords of a schema that are held against one reply, at most: some seconds' work, in a thread."""
+"""Keywords of a schema that are held against one reply, at most: some seconds' work."""
 
 
 def checker(response_format: Any) -> Check | None:
