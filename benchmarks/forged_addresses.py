@@ -2,8 +2,9 @@
 
 More than 60 forms of URL (octal, hexadecimal, short, mapped, translated, with user information, in
 other scripts), names that resolve to what is forbidden, names that resolve to something else each
-time, and redirects: as a webhook and as an upstream. Listeners on this machine count connections,
-and the interpreter tells of every one that is tried. One address is allowed, so that a machine that
+time, and redirects: as a webhook, as an upstream, as the database of a source, and where a source's
+files would be. Listeners on this machine count connections, and the interpreter tells of every one
+that is tried. One address is allowed, so that a machine that
 connects to nothing does not pass; and with everything allowed, the same forms do arrive.
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import socketserver
 import sys
 import tempfile
 import threading
@@ -22,6 +25,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import httpx
@@ -30,12 +34,15 @@ from pydantic import ValidationError
 from benchmarks.bars import Bar, finish, say
 from benchmarks.gateway import free_port, module, running
 from gateway.upstreams import Upstreams
-from opslayer.capability import Capability
+from opslayer.capability import Capability, Source
+from opslayer.errors import NotFound, StoreError
 from opslayer.reach import Reach, parse_networks
 from opslayer.records import Verdict, VerdictKind
 from opslayer.settings import Settings
+from opslayer.sources.part import Refusal
+from opslayer.sources.query import QueryFeed
 from opslayer.steps.notify import Sender, notice, notify
-from opslayer.stores import Stores
+from opslayer.stores import Stores, objects
 
 ALLOWED = "127.0.0.2"
 SECRET = {"HOOK_SECRET": "whsec_" + "QUJD" * 8}
@@ -69,7 +76,36 @@ ODD = (
     "unix:///run/docker.sock", "http://both.test:{port}/", "http://inside.test:{port}/",
     "http://again.test:{allowed}/",
 )  # fmt: skip
+DATABASES = (
+    "postgresql+psycopg://{host}:{port}/db", "postgresql+psycopg://ann:word@{host}:{port}/db",
+    "postgresql+psycopg:///db?host={host}&port={port}", "postgresql+psycopg:///db?host={host}:{port}",
+)  # fmt: skip
+ODD_DATABASES = (
+    "postgresql+psycopg:///db?hostaddr=127.0.0.1&port={port}",
+    "postgresql+psycopg://again.test:{allowed}/db?hostaddr=127.0.0.1&port={port}",
+    "postgresql+psycopg://inside.test:{port}/db", "postgresql+psycopg://both.test:{port}/db",
+    "postgresql+psycopg:///db?host=again.test:{allowed},127.0.0.1:{port}",
+    "postgresql+psycopg:///db?host=again.test&host=127.0.0.1&port={port}",
+    "postgresql+psycopg:///db?service=x&servicefile=/etc/passwd", "postgresql+psycopg://[::1]:{port}/",
+    "postgresql://127.0.0.1:{port}/db", "postgresql+psycopg://example.com@127.0.0.1:{port}/db",
+    "mysql+pymysql://127.0.0.1:{port}/db", "mssql+pyodbc://127.0.0.1:{port}/db",
+    "oracle+oracledb://127.0.0.1:{port}/db", "http://127.0.0.1:{port}/", "127.0.0.1:{port}",
+)  # fmt: skip
+FILES = (
+    "http://127.0.0.1:{port}/x.csv", "ftp://127.0.0.1:{port}/x.csv", "file:///etc/passwd",
+    "file:/etc/passwd", "FILE:///etc/passwd", "gs://bucket/x.csv", "/proc/self/environ",
+    "/proc/self/../self/environ", "/proc/1/cmdline", "/sys/kernel/notes", "/dev/stdin", "/dev/zero",
+    "s3://127.0.0.1:{port}/x.csv", "s3://ann:word@127.0.0.1:{port}/x.csv", "s3:///x.csv",
+    "s3://arn:aws:s3:us-east-1:123456789012:accesspoint/x", "s3://[::1]/x.csv", "s3://a/../../b",
+    "s3://169.254.169.254/latest/meta-data/", "s3://127.0.0.1/x.csv", "s3://0x7f000001/x.csv",
+    "s3://b%2f@127.0.0.1:{port}/x.csv", "s3://bucket?endpoint_url=http://127.0.0.1:{port}/x.csv",
+    "S3://bucket/x.csv", "s3a://127.0.0.1:{port}/x.csv",
+)  # fmt: skip
 REDIRECTS = (301, 302, 303, 307, 308)
+SHOP = Capability.model_validate(
+    {"name": "shop", "kind": "chat", "fallback": [{"rule": {"constant": RULE}}],
+     "upstreams": [{"name": "one", "base_url": "http://example.com", "model": "one"}]}
+)  # fmt: skip
 
 
 @dataclass
@@ -326,6 +362,116 @@ def try_upstreams(ground: Ground, forms: Sequence[str], watched: Watched) -> lis
     ]
 
 
+def databases(port: int, allowed: int) -> list[str]:
+    """Every form as the URL of a query's database."""
+    plain = [
+        form.format(host=host.replace("%", "%25"), port=port)
+        for host in (*LOOPBACK, *ELSEWHERE)
+        for form in DATABASES
+    ]
+    return [*plain, *(form.format(port=port, allowed=allowed) for form in ODD_DATABASES)]
+
+
+def asks(url: str, networks: str) -> bool:
+    """Read a source that is a query at a URL; whether its file and its feed took it so far that
+    the database itself had to say no."""
+    where = {"url": url, "query": "SELECT 1 AS at", "cursor": "at", "event_time": "at"}
+    with suppress(ValidationError):
+        source = Source.model_validate({"name": "rows", **where})
+        feed = QueryFeed(SHOP, source, Reach(parse_networks(networks), "OPSLAYER_SOURCE_NETWORKS"))
+        (said,) = feed.parts(())
+        assert isinstance(said, Refusal), url
+        return "the database says" in said.reason
+    return False
+
+
+def reads(path: str) -> bool:
+    """Read a source that is files; whether any of them was opened."""
+    opened = False
+    with suppress(ValidationError, NotFound, StoreError):
+        source = Source.model_validate({"name": "rows", "path": path, "event_time": "at"})
+        for found in objects.find(source.path or ""):
+            with suppress(NotFound, StoreError), objects.opened(found):
+                opened = True
+    return opened
+
+
+@contextmanager
+def dropping(place: tuple[str, int], listener: Listener) -> Iterator[None]:
+    """Count who connects, and say nothing to them: no driver waits for what never comes."""
+
+    class Drops(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            listener.connections += 1
+
+    kind = type("Server", (socketserver.ThreadingTCPServer,), {"allow_reuse_address": True})
+    with kind(place, Drops) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+def try_sources(ground: Ground, watched: Watched) -> list[Bar]:
+    """Every form as a source's database, and where its files are, with S3 at what is allowed."""
+    closed, opened, port, allowed = Listener(), Listener(), free_port(), free_port()
+    mine, everything = f"{ALLOWED}/32", "0.0.0.0/0,::/0"
+    good = f"postgresql+psycopg://{ALLOWED}:{allowed}/db"
+    forms = databases(port, allowed)
+    with dropping(("0.0.0.0", port), closed), dropping((ALLOWED, allowed), opened):
+        turning = f"postgresql+psycopg://again.test:{allowed}/db"
+        got = sum(asks(url, mine) for url in forms)
+        turned = sum(asks(turning, mine) for _ in range(8))
+        count, heard = closed.connections, opened.connections
+        told = asks(good, mine)
+        for host in LOOPBACK[:16]:
+            asks(f"postgresql+psycopg://{host}:{port}/db?connect_timeout=2", everything)
+        control = closed.connections - count
+    watched.seen, watched.on = [], True
+    endpoint = {"AWS_ENDPOINT_URL": ground.good, "AWS_ACCESS_KEY_ID": "k",
+                "AWS_SECRET_ACCESS_KEY": "s", "AWS_MAX_ATTEMPTS": "1"}  # fmt: skip
+    with patch.dict(os.environ, endpoint), linked() as links:
+        named = [form.format(port=ground.port) for form in FILES]
+        before = ground.forbidden.connections
+        read = [one for one in [*named, *links] if reads(one)]
+        files, elsewhere = ground.forbidden.connections - before, len(watched.seen)
+        honest = ground.honest.connections
+        reads("s3://bucket/x.csv")
+        honest = ground.honest.connections - honest
+    say(f"sources: {len(forms)} databases, {len(named) + len(links)} places of files; read: {read}")
+    return [
+        Bar("databases: connections to forbidden listeners", count, "== 0", len(forms)),
+        Bar("databases: forms that got so far", got, "== 0", len(forms)),
+        Bar("databases: a name that turns reaches the address looked at", heard - turned, "== 0"),
+        Bar("databases: the allowed address was asked", min(told, turned), ">= 1"),
+        Bar("databases: with everything allowed, forms that arrive", control, ">= 10"),
+        Bar("files: connections to forbidden listeners", files, "== 0", len(named)),
+        Bar("files: connections tried anywhere but at S3's own", elsewhere, "== 0", len(named)),
+        Bar("files: places that were read", len(read), "== 0", len(named) + len(links)),
+        Bar("files: S3's own address was asked", honest, ">= 1"),
+    ]
+
+
+@contextmanager
+def linked() -> Iterator[list[str]]:
+    """Folders in which somebody has put links to what they may not read."""
+    with tempfile.TemporaryDirectory() as made:
+        secret, drop = Path(made, "secret.csv"), Path(made, "drop")
+        secret.write_text("at,word\n2026-01-01,hush\n")
+        (drop / "deep").mkdir(parents=True)
+        targets = (
+            secret,
+            "/proc/self/environ",
+            "/etc/passwd",
+            "../secret.csv",
+            "deep/../../secret.csv",
+        )
+        for number, target in enumerate(targets):
+            (drop / f"{number}.csv").symlink_to(target)
+        (drop / "folder").symlink_to(made)
+        (drop / "1.parquet").symlink_to("/proc/self/maps")
+        yield [str(drop), f"{drop}/*.csv", f"{drop}/*", f"{drop}/**/*.csv", f"{drop}/1.csv"]
+
+
 @contextmanager
 def prepared() -> Iterator[Ground]:
     """Listeners, and names of our own."""
@@ -341,7 +487,7 @@ def prepared() -> Iterator[Ground]:
 
 
 def main() -> int:
-    """Try every form at both doors."""
+    """Try every form at every door."""
     watched = Watched(on=True)
     sys.addaudithook(watched)
     with prepared() as ground:
@@ -352,6 +498,7 @@ def main() -> int:
             Bar("forms", len(forms), ">= 60"),
             *try_webhooks(ground, forms, watched),
             *try_upstreams(ground, forms, watched),
+            *try_sources(ground, watched),
         ]
     return finish("forged_addresses", len(forms), bars)
 

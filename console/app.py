@@ -6,6 +6,7 @@ written without saying what it needs, and none is shown before it is known who l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -42,6 +43,8 @@ FORM = 64 * 1024
 """Bytes of a form, at most."""
 FIELDS = 1_000
 """Fields of a form, at most: a what-if form has one for each input column."""
+WITHIN = 30.0
+"""Seconds within which a form has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +186,16 @@ async def _asked(desk: Desk, request: Request, page: Page) -> Asked:
 
 async def _form(request: Request) -> dict[str, str]:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM:
-            raise Denied(413, f"a form has {FORM // 1024} KiB at most")
+    try:
+        async with asyncio.timeout(WITHIN):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > FORM:
+                    raise Denied(413, f"a form has {FORM // 1024} KiB at most")
+    except TimeoutError:
+        raise Denied(408, f"the form did not come within {WITHIN:g} s") from None
+    except ClientDisconnect:
+        raise Denied(400, "the form broke off") from None
     try:
         said = parse_qsl(body.decode("utf-8", "replace"), True, max_num_fields=FIELDS)
     except ValueError:

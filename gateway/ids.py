@@ -6,6 +6,7 @@ mark at the id's end tells whose it is without a look into any store, and nobody
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,6 +17,7 @@ from uuid_utils import uuid7
 MARK = 12
 """Hex digits of the mark: 48 bits."""
 LENGTH = 32 + MARK
+MARKED = re.compile(f"[0-9a-f]{{{LENGTH}}}")
 KNOWN = 10_000
 """Marks that are kept at hand, at most."""
 
@@ -39,7 +41,7 @@ class Ids:
 
     def capability(self, id: str, tenant: str, names: Iterable[str]) -> str | None:
         """Which of the capabilities the id was made for, for this tenant; None for none."""
-        if len(id) != LENGTH or not id.isascii():
+        if not is_marked(id):
             return None
         mark = id[-MARK:]
         return next((one for one in names if compare_digest(mark, self._mark(one, tenant))), None)
@@ -52,3 +54,8 @@ class Ids:
             if len(self._marks) < KNOWN:
                 self._marks[capability, tenant] = mark
         return mark
+
+
+def is_marked(id: str) -> bool:
+    """Whether an id has the form of those made here, so that its mark says whose it is."""
+    return MARKED.fullmatch(id) is not None

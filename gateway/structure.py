@@ -12,6 +12,8 @@ Check = Callable[[str], str | None]
 """What is wrong with a reply, or None."""
 LARGEST = 64 * 2**10
 """Characters of a schema, at most."""
+STEPS = 50_000
+"""Keywords of a schema that are held against one reply, at most: some seconds' work."""
 
 
 def checker(response_format: Any) -> Check | None:
@@ -49,16 +51,47 @@ def _by_schema(schema: Any) -> Check:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise _bad(f"response_format.json_schema.schema: {error.message[:200]}") from None
-    validator = Draft202012Validator(schema)
 
     def check(reply: str) -> str | None:
         value, wrong = _parsed(reply)
         if wrong:
             return wrong
-        error = next(validator.iter_errors(value), None)
+        try:
+            error = next(_bounded()(schema).iter_errors(value), None)
+        except (TooMuchError, RecursionError):
+            return "the schema asks for more work than a reply is worth"
         return None if error is None else f"at {error.json_path}: {error.validator} does not hold"
 
     return check
+
+
+class TooMuchError(Exception):
+    """A schema that multiplies itself by its references, or a reply that makes it."""
+
+
+def _bounded() -> Any:
+    """A validator of its own for one reply, that looks at `STEPS` keywords and no more.
+
+    A schema of a few lines can ask for 2**50 of them, each reference standing for two others.
+    """
+    from jsonschema.validators import Draft202012Validator, extend
+
+    left = STEPS
+
+    def counted(name: str, keyword: Callable[..., Any]) -> Callable[..., Any]:
+        def hold(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            nonlocal left
+            # Whether things are alike is asked of each two of them.
+            alike = name == "uniqueItems" and value and isinstance(instance, list)
+            left -= 1 + (len(instance) ** 2 // 2 if alike else 0)
+            if left < 0:
+                raise TooMuchError
+            return keyword(validator, value, instance, schema)
+
+        return hold
+
+    every = Draft202012Validator.VALIDATORS.items()
+    return extend(Draft202012Validator, {name: counted(name, keyword) for name, keyword in every})
 
 
 def _parsed(reply: str) -> tuple[Any, str | None]:

@@ -56,10 +56,16 @@ def parse_cron(text: object) -> str:
     return expression
 
 
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+
+
 def check_address(path: str) -> str:
     """A local path or an s3:// address, unchanged; no other scheme is ever opened."""
     if "://" in path and not path.startswith("s3://"):
         raise ValueError("write a local path, or an address that starts with s3://")
+    if path.startswith("s3://") and not BUCKET.fullmatch(path[5:].partition("/")[0]):
+        # An ARN, a user or a port would say another server than the machine's own settings do.
+        raise ValueError("write the bucket's name alone after s3://, as s3://BUCKET/PREFIX")
     return path
 
 

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     webhook_networks: Networks = ()
     """Where webhooks may be beside the open internet. Nothing unless it is named: what receives
     them is mostly somebody else's, and decisions about it are made by whoever writes a file."""
+    source_networks: Networks = OWN
+    """Where the databases of sources may be beside the open internet. They mostly are in one's own
+    network, so this is open for private ones; `none` shuts them out."""
 
     @property
     def root(self) -> Path:
@@ -94,3 +97,8 @@ class Settings(BaseSettings):
     def webhook_reach(self) -> Reach:
         """Where webhooks may be."""
         return Reach(self.webhook_networks, "OPSLAYER_WEBHOOK_NETWORKS")
+
+    @property
+    def source_reach(self) -> Reach:
+        """Where the databases of sources may be."""
+        return Reach(self.source_networks, "OPSLAYER_SOURCE_NETWORKS")

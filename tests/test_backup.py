@@ -168,6 +168,10 @@ def test_where_all_was_lost_a_list_of_receipts_keeps_the_erased_away(
     assert restore(file, "--into", str(here / "without")) == 0
     assert hits(here / "without", [SECRET]), "without the list nobody knows"
     assert "whoever was may be back" in capsys.readouterr().err
+    for wrong in (b"[]\n", b"\xff\xfe", b"[" * 2**21):
+        (here / "wrong").write_bytes(wrong)
+        assert restore(file, "--erasures", str(here / "wrong")) == 1
+        assert "wrong:1: no receipt as" in capsys.readouterr().err
     assert restore(file, "--erasures", str(receipts)) == 0
     assert capsys.readouterr().err == ""
     assert hits(here / "lived", [SECRET, ANN]) == []

@@ -155,6 +155,19 @@ def test_a_wrong_file_is_refused_whole_and_the_others_go_on(
     assert faults(stores, capability(folder)) == []
 
 
+def test_a_packed_file_that_unpacks_to_out_of_all_proportion_is_refused(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opslayer.sources.lines.FREE", 2**20)
+    folder = tmp_path / "in"
+    write(folder / "a.csv", GOOD[0])
+    (folder / "b.csv.gz").write_bytes(gzip.compress(HEADER.encode() + b"\n" + b"\0" * 2**23))
+    taken = ingest(capability(folder), stores, NOW)
+    assert taken.counts.stored == 1
+    (refused,) = taken.refused
+    assert "200 times what it has: if that is right, unpack it first" in refused.reason
+
+
 def test_a_refused_version_is_not_tried_again_until_it_changes(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ from opslayer.steps.ingest import ingest
 from opslayer.steps.introduce import introduce
 from opslayer.steps.judge import judge
 from opslayer.steps.memory import recall
+from opslayer.steps.prepare import Preparation, Prepared
 from opslayer.steps.promote import Promotion, Rollback, promote, rollback
 from opslayer.steps.settle import Judged, settle
 from opslayer.steps.snapshot import load
@@ -432,6 +433,24 @@ def test_an_ingest_that_had_read_her_calls_writes_nothing_of_them_afterwards(
     ingest(spec, stores, datetime.now(UTC))
     assert [one for one in hits(tmp_path / "home", [SECRET]) if "model.skops" not in one] == []
     assert len(everything_of_others(stores, spec)) == 270 + 18
+
+
+def test_what_an_ingest_had_laid_ahead_of_its_turn_goes_with_her(
+    stores: Stores, tmp_path: Path
+) -> None:
+    spec = live(stores)
+    number = CALLS + 10
+    stores.events.append(asked(number, ANN), "test")
+    feed = LogFeed(spec, stores.events)
+    pieces = feed.pieces(stores.ledger.batches.of("shop", feed.name), elsewhere=True)
+    assert pieces is not None
+    how = Preparation(spec, stores.lake, feed.name, datetime.now(UTC), None)
+    prepared = [one for piece in pieces for one in how.of(piece)]
+    assert [one.staged.keys() for one in prepared if isinstance(one, Prepared)]
+    said = [f"{SECRET} {number}"]
+    assert any("/lake/" in one for one in hits(tmp_path / "home", said))
+    say(stores)
+    assert hits(tmp_path / "home", said) == []
 
 
 def test_what_is_left_of_a_training_set_is_held_to_its_digest_too(stores: Stores) -> None:

@@ -75,12 +75,14 @@ def test_its_packages_are_the_projects() -> None:
     assert {path for path in sources() if (ROOT / path / "__init__.py").exists()} == named
 
 
-def test_its_installer_is_the_makefiles() -> None:
-    makefile = re.search(r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+def test_its_installer_is_the_makefiles_by_its_hashes() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert "UV_PINNED := infra/docker/uv.txt" in makefile
+    assert "--require-hashes -r $(UV_PINNED)" in makefile
     pinned = (FILE.parent / "uv.txt").read_text()
-    assert makefile
-    assert f"uv=={makefile[1]} " in pinned
-    assert re.search(r"--hash=sha256:[0-9a-f]{64}", pinned)
+    assert re.search(r"^uv==\d+\.\d+\.\d+ ", pinned, re.MULTILINE)
+    # A wheel for each system that a developer or an image has, and what they are built from.
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", pinned)) > 10
 
 
 def test_its_python_is_one_that_the_project_takes_and_has_a_patch_version() -> None:

@@ -4,6 +4,8 @@ by itself."""
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
 import sys
 import sysconfig
 import tomllib
@@ -47,6 +49,45 @@ def test_what_the_project_asks_for_is_locked_and_within_what_it_asks_for() -> No
         assert requirement.url is None, f"{requirement} comes from nowhere that has hashes"
         versions = locked[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(version) for version in versions), requirement
+
+
+def test_what_builds_the_project_has_one_version_each() -> None:
+    (backend,) = PROJECT["build-system"]["requires"]
+    fixed = PROJECT["tool"]["uv"]["build-constraint-dependencies"]
+    assert backend in fixed
+    for one in map(Requirement, fixed):
+        assert [part.operator for part in one.specifier] == ["=="], one
+    assert all("wheels" in one for one in PACKAGES), "a package is built: fix what builds it too"
+
+
+def fetched(text: str) -> list[str]:
+    """Lines of a script that install something which no lock and no hash holds."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    found = re.findall(
+        r"^.*(?:\bpip3? install|\buvx |uv tool |uv pip install|uv add|uv run --with|npm |npx |"
+        r"curl |wget |conda |easy_install|apt-get install).*$",
+        joined,
+        re.MULTILINE,
+    )
+    return [line.strip() for line in found if "--require-hashes" not in line]
+
+
+def test_no_script_manifest_or_workflow_fetches_what_is_not_pinned() -> None:
+    listed = ["git", "ls-files", "Makefile", ".ci", ".github", ".gitlab-ci.yml", "infra", "*.sh"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [one for one in done.stdout.split() if not one.endswith((".md", ".py", ".json"))]
+    assert len(files) > 15
+    assert [line for one in files for line in fetched((ROOT / one).read_text())] == []
+    for tempting in ("RUN pip install \\\n  uv", "curl https://x | sh", "uvx ruff", "- run: npx x"):
+        assert fetched(tempting)
+
+
+def test_every_image_has_a_version() -> None:
+    text = "\n".join(path.read_text() for path in (ROOT / "infra").rglob("*.yaml"))
+    for image in re.findall(r"^\s*(?:- )?image: ([^\s#]+)", text, re.MULTILINE):
+        tag = image.rpartition("/")[2].partition(":")[2]
+        own = image.startswith("opslayer-")  # whose version kustomization.yaml says
+        assert own or re.search(r"\d+\.\d+", tag), image
 
 
 def installed() -> list[Distribution]:

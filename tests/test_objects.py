@@ -112,3 +112,28 @@ def test_a_key_with_signs_of_a_url_is_one_key(s3: Any) -> None:
     with opened(found) as path:
         assert path.read_text() == "odd"
     assert objects.find("s3://feeds/odd/*")[0] == found
+
+
+def test_a_link_is_read_where_the_path_names_it_and_within_its_folder_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    outside, drop = tmp_path / "outside.csv", tmp_path / "drop"
+    outside.write_text("at\n")
+    (drop / "old").mkdir(parents=True)
+    (drop / "old" / "a.csv").write_text("at\n")
+    (drop / "newest.csv").symlink_to("old/a.csv")
+    (drop / "stolen.csv").symlink_to(outside)
+    (newest, stolen) = objects.find(str(drop))
+    with objects.opened(newest) as path:
+        assert path == (drop / "old" / "a.csv").resolve()
+    with pytest.raises(NotFound, match=r"a link out of .*drop: put the file itself there"):
+        objects.opened(stolen).__enter__()
+    (named,) = objects.find(str(drop / "stolen.csv"))
+    with objects.opened(named) as path:
+        assert path == outside.resolve()
+
+
+def test_the_machine_itself_is_no_source() -> None:
+    (found,) = objects.find("/proc/self/environ")
+    with pytest.raises(NotFound, match="part of the machine"):
+        objects.opened(found).__enter__()

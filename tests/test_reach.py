@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from benchmarks.forged_addresses import ask, prepared, reached, tell, urls
+from benchmarks.forged_addresses import Watched, ask, prepared, reached, tell, try_sources, urls
 from opslayer.capability import Capability
 from opslayer.errors import StoreError
 from opslayer.reach import METADATA, OWN, Reach, parse_networks
@@ -90,3 +90,9 @@ def test_flows_ask_no_upstream_at_a_forbidden_address(monkeypatch: pytest.Monkey
     asked = [[{"role": "user", "content": "where is my bike?"}]]
     with pytest.raises(StoreError, match="OPSLAYER_UPSTREAM_NETWORKS does not allow it"):
         converse(desk, "upstream", asked)
+
+
+def test_no_form_of_a_sources_address_leads_to_what_is_forbidden_or_out_of_its_folder() -> None:
+    with prepared() as ground:
+        bars = try_sources(ground, Watched())
+    assert [bar.name for bar in bars if not bar.ok] == []

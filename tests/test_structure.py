@@ -67,3 +67,37 @@ def test_a_schema_that_can_t_be_used_is_refused_in_words(asked: Any, said: str) 
         checker(asked)
     assert said in str(told.value)
     assert told.value.status == 400
+
+
+def laughs() -> dict[str, Any]:
+    """A schema of two thousand characters that asks for 2**40 checks."""
+    defs: dict[str, Any] = {
+        f"d{place}": {"allOf": [{"$ref": f"#/$defs/d{place + 1}"}] * 2} for place in range(40)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": {**defs, "d40": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "reply"),
+    [
+        (laughs(), "{}"),
+        ({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}, "{}"),
+        ({"uniqueItems": True}, f"[{','.join(['{}'] * 30_000)}]"),
+        ({"items": {"anyOf": [*[{"type": "string"}] * 100, {}]}}, f"[{','.join('1' * 3_000)}]"),
+    ],
+)
+def test_a_schema_that_multiplies_itself_is_given_up(schema: Any, reply: str) -> None:
+    check = checker(by_schema(schema))
+    assert check is not None
+    assert check(reply) == "the schema asks for more work than a reply is worth"
+
+
+def test_a_long_reply_is_held_against_a_schema_all_the_same() -> None:
+    schema = {
+        "type": "array", "items": {"$ref": "#/$defs/one"}, "uniqueItems": False,
+        "$defs": {"one": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+    }  # fmt: skip
+    check = checker(by_schema(schema))
+    assert check is not None
+    assert check(f"[{','.join(['{}'] * 1_000)}]") is None
+    assert check('[{"a": "x"}]') == "at $[0].a: type does not hold"

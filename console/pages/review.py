@@ -10,6 +10,7 @@ from console.desk import Desk
 from console.entry import Reviewer
 from console.parts import places
 from console.shell import form, hidden, pressed, sheet, words
+from opslayer.capability import Capability, Kind
 from opslayer.errors import Refused
 from opslayer.judgement.agreement import Agreement
 from opslayer.reports.page import Markup, facts, heading, paragraph, table
@@ -77,7 +78,6 @@ def progress(desk: Desk, name: str, now: datetime) -> list[str]:
     if not capability.predictor:
         return [there, paragraph(f"{name} learns from no labels: there is no queue.", "empty")]
     found = step.progress(capability, desk.stores, now)
-    sources = worth(capability, desk.stores, now)
     quality = found.quality
     return [
         there,
@@ -94,11 +94,21 @@ def progress(desk: Desk, name: str, now: datetime) -> list[str]:
         ),
         _counts("Reviewer", found.by_reviewer),
         _counts("Why it was looked at", found.by_reason),
+        *_worth(desk, capability, now),
+    ]  # fmt: skip
+
+
+def _worth(desk: Desk, capability: Capability, now: datetime) -> list[Markup]:
+    """What each source is worth; nothing of numbers, of which none is simply right or wrong."""
+    if capability.task is Kind.REGRESSION:
+        return []
+    sources = worth(capability, desk.stores, now)
+    return [
         heading("What each source of tags is worth"),
         _rows([one._asdict() for one in sources.accuracies], "Sources"),
         heading("Where sources contradict each other"),
         _rows(sources.disagreements.to_dict("records"), "Disagreements"),
-    ]  # fmt: skip
+    ]
 
 
 def _agreement(found: Agreement) -> str:

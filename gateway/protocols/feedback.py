@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.body import read_json
 from gateway.call import Call, HttpError, encode
+from gateway.ids import is_marked
 from opslayer.capability import GuardName, PiiRules
 from opslayer.errors import NotFound, Problem
 from opslayer.guards.pii import Pii, find
@@ -78,7 +79,11 @@ class Reading:
         return await asyncio.to_thread(self._read, items, homes)
 
     async def _homes(self, items: Sequence[dict[str, Any]]) -> list[str | None]:
-        """The capability of each statement; None where only the interaction can tell, later."""
+        """The capability of each statement; None where only the interaction can tell, later.
+
+        What it names itself counts for a row of a source alone. An interaction says whose it is,
+        by its mark or in the log: another tenant's is nobody's to speak of, and stays aside.
+        """
         names = self.gateway.board.names
         ids = self.gateway.ids
         homes: list[str | None] = []
@@ -86,9 +91,10 @@ class Reading:
         for item in items:
             asked = item.get("interaction_id")
             home = ids.capability(asked, self.tenant, names) if isinstance(asked, str) else None
-            homes.append(home or item.get("capability"))
             if home is None and isinstance(asked, str):
                 unsure.append(asked)
+            marked = isinstance(asked, str) and is_marked(asked)
+            homes.append(home if marked else item.get("capability"))
         if unsure:
             there = await asyncio.to_thread(self._logged, unsure)
             homes = [
@@ -97,11 +103,12 @@ class Reading:
             ]
         return homes
 
-    def _logged(self, ids: Sequence[str]) -> dict[str, str]:
+    def _logged(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """The capability of each interaction in the log; None of another tenant's."""
         stores = self.gateway.stores
         drain(stores.journal, stores.events)
         found = stores.events.interactions([id[:64] for id in ids])
-        return {one.id: one.capability for one in found if one.tenant == self.tenant}
+        return {one.id: one.capability if one.tenant == self.tenant else None for one in found}
 
     def _read(self, items: Sequence[dict[str, Any]], homes: Sequence[str | None]) -> list[Feedback]:
         from opslayer.sources.feedback import Portion, Said

@@ -76,7 +76,7 @@ class Pool:
         if self.capability.kind is Kind.IMAGE:
             return await self._ask_images(deployment, call)
         said = await self._complete(deployment, call, call.messages)
-        wrong = call.check(str(said.output.get("reply") or "")) if call.check else None
+        wrong = await call.wrong_with(said)
         if wrong is None:
             return said
         # One chance to mend it: cheaper than a fallback, and it mostly works.
@@ -86,7 +86,7 @@ class Pool:
             {"role": "user", "content": f"This does not fit the schema: {wrong}. Answer again with "
                                         "JSON alone."},
         ])  # fmt: skip
-        still = call.check(str(mended.output.get("reply") or "")) if call.check else None
+        still = await call.wrong_with(mended)
         cost = said.cost + mended.cost
         if still is not None:
             attempt = call.attempt(deployment, FailureKind.SCHEMA.value, cost)
@@ -194,6 +194,12 @@ class PoolCall:
             said = self.pool.renderer.render(options.get("metadata"))
             self.messages = [{"role": "system", "content": said}, *self.messages]
         self.check = checker(options.get("response_format"))
+
+    async def wrong_with(self, said: Said) -> str | None:
+        """Why a reply has not the structure that was asked for; looked at beside other calls."""
+        if self.check is None:
+            return None
+        return await asyncio.to_thread(self.check, str(said.output.get("reply") or ""))
 
     def next(self) -> Deployment | None:
         """The deployment to ask now; None where one has answered all there is to ask, or time or

@@ -132,7 +132,7 @@ def _refuse_syntax(document: Document, text: str, error: Any) -> None:
 def _key_near(text: str, line: int) -> Place:
     """The key that stands on a line, or the last one above it."""
     for candidate in reversed(text.split("\n")[:line]):
-        match = re.match(r"[\s\-{?]*[\"']?([\w-]+)[\"']?\s*:", candidate)
+        match = re.match(r"[\s\-{?]*+[\"']?([\w-]++)[\"']?\s*:", candidate)
         if match:
             return (match[1],)
     return ()

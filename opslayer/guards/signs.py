@@ -268,7 +268,7 @@ ANYWHERE = frozenset({
     "bitch", "retard", "tards", "asshole", "dumbass", "whore", "rapist",
 })  # fmt: skip
 
-_MASKED = re.compile(r"(?:f|s|b|c|d|a|p|n|w)[\w*@$#&!|]*[*@$#&!|]+\w*")
+_MASKED = re.compile(r"[fsbcdapnw]\w*[*@$#&!|][\w*@$#&!|]*")
 HOSTILE = Signs.of(CONTENT, CONTENT_WHOLE)
 """What the guard for content looks at."""
 ORDERS = Signs.of(INJECTION, INJECTION_WHOLE, tags=True)

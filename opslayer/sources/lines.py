@@ -18,6 +18,9 @@ RECORD = 4 * 2**20
 BLOCK = 2**20
 NO_UTF8 = "broken encoding: no UTF-8"
 GZIP = b"\x1f\x8b"
+FREE, RATIO = 2**30, 200
+"""Bytes that any packed file may unpack to, and times its own size from there on: rows pack to a
+tenth or a twentieth, and what is made to fill a machine to a thousandth."""
 
 
 @contextmanager
@@ -27,9 +30,33 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         packed = raw.read(2) == GZIP
         raw.seek(0)
         try:
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
+            yield cast(IO[bytes], Unpacked(raw, path.stat().st_size)) if packed else raw
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise FileRefused(f"broken gzip: {error}") from error
+
+
+class Unpacked(gzip.GzipFile):
+    """A packed file as it is read; raises FileRefused where it unpacks to out of all proportion."""
+
+    def __init__(self, raw: IO[bytes], size: int) -> None:
+        super().__init__(fileobj=raw)
+        self._most = max(FREE, RATIO * size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As any file's."""
+        return self._bounded(super().read(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """As any file's."""
+        return self._bounded(super().readline(size))
+
+    def _bounded(self, content: bytes) -> bytes:
+        if self.tell() > self._most:
+            raise FileRefused(
+                f"it unpacks to more than {self._most:,} bytes, {RATIO} times what it has: if that "
+                "is right, unpack it first"
+            )
+        return content
 
 
 class Lines:

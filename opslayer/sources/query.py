@@ -28,9 +28,11 @@ from sqlalchemy import (
 
 from opslayer.capability import Capability, Source
 from opslayer.errors import ConfigError, FileRefused, Problem
+from opslayer.reach import Reach
 from opslayer.sources import chunk as chunks
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, contract_of, typed
+from opslayer.sources.database import held
 from opslayer.sources.part import Part, Parts, Refusal
 from opslayer.sources.seen import Seen
 from opslayer.sources.values import column_of
@@ -53,6 +55,8 @@ class QueryFeed:
 
     capability: Capability
     source: Source
+    reach: Reach
+    """Where its database may be."""
 
     @property
     def name(self) -> str:
@@ -72,7 +76,7 @@ class QueryFeed:
         done = [batch.end["cursor"] for batch in history if batch.status == "done"]
         position = done[-1] if done else None
         try:
-            with _connected(self.url) as connection:
+            with _connected(self.url, self.reach) as connection:
                 if history and history[-1].status == "begun":
                     until = history[-1].end["cursor"]
                     yield from self._read(connection, position, until)
@@ -154,14 +158,14 @@ class QueryFeed:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection]:
+def _connected(url: str, reach: Reach) -> Iterator[Connection]:
     """A connection; whatever goes wrong is a FileRefused that never shows the password."""
     try:
-        with create_engine(url, poolclass=NullPool).connect() as connection:
+        with create_engine(held(url, reach), poolclass=NullPool).connect() as connection:
             yield connection
     except exc.DBAPIError as error:
         raise FileRefused(_hidden(url, f"the database says: {error.orig}")) from None
-    except (exc.SQLAlchemyError, ImportError) as error:
+    except (exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise FileRefused(_hidden(url, f"the url can't be used: {error}")) from None
 
 

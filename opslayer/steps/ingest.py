@@ -64,7 +64,9 @@ def _feeds(capability: Capability, stores: Stores) -> list[Feed]:
     feeds: list[Feed] = []
     for source in capability.sources:
         feeds.append(
-            FilesFeed(capability, source) if source.path else QueryFeed(capability, source)
+            FilesFeed(capability, source)
+            if source.path
+            else QueryFeed(capability, source, stores.source_reach)
         )
         try:
             feeds[-1].check()

@@ -15,7 +15,9 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from opslayer.errors import Refused, StoreError
 from opslayer.records import Erasure
@@ -35,6 +37,8 @@ from opslayer.stores.secret import fingerprint, installation_secret
 from opslayer.stores.tracking import bring_forward
 
 STAGE, REPLACED = "restoring", "replaced"
+RECEIPT = 2**20
+"""Characters of a receipt in a list, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +158,17 @@ def _graves(wish: Wish, home: Path, manifest: Manifest) -> tuple[list[Tombstone]
 
 def _listed(path: Path, secret: str) -> Iterator[Tombstone]:
     """The receipts in a list. Raises Refused for a line that is none, or of other subjects."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    with path.open(errors="replace") as file:
+        yield from _receipts(path, file, secret)
+
+
+def _receipts(path: Path, file: TextIO, secret: str) -> Iterator[Tombstone]:
+    for number, line in enumerate(iter(partial(file.readline, RECEIPT), ""), 1):
         try:
-            said = json.loads(line)
+            said = json.loads(line)  # of one that is longer, this is a part, and no receipt
             of = said.pop("secret")
             grave = Tombstone.model_validate(said)
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise Refused(
                 f"{path}:{number}: no receipt as `opslayer export erasures` writes them"
             ) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opslayer.reach import Reach
 from opslayer.settings import Settings
 from opslayer.stores.events import Events
 from opslayer.stores.journal import Journal
@@ -33,6 +34,8 @@ class Stores:
     prompts: Prompts
     reports: Reports
     shelf: Shelf
+    source_reach: Reach
+    """Where the databases of sources may be."""
 
     @classmethod
     def at(cls, settings: Settings) -> Stores:
@@ -49,6 +52,7 @@ class Stores:
             prompts=Prompts(settings.tracking, root / "gateway" / "prompts"),
             reports=Reports(Path(root / "reports")),
             shelf=Shelf(root / "gateway" / "models", models),
+            source_reach=settings.source_reach,
         )
 
     @property

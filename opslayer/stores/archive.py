@@ -210,7 +210,7 @@ def _manifest(path: Path, packed: zipfile.ZipFile) -> Manifest:
                 "does not know: install that one"
             )
         manifest = Manifest.model_validate(said)
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, ValidationError, RecursionError) as error:
         raise Refused(
             f"{path} is no backup of Opslayer: it has no manifest that can be read"
         ) from (error)

@@ -18,6 +18,8 @@ from opslayer.errors import NotFound, StoreError
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 REMOTE = "s3://"
 MAGIC = frozenset("*?[")
+MACHINE = (Path("/proc"), Path("/sys"), Path("/dev"))
+"""What looks like files there is the machine itself: the environment, other processes' memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Object:
     """Its path as configured, or its `s3://` address."""
     version: str
     """Changes when the file does: size and modification time, or the ETag."""
+    root: str = ""
+    """The folder that it was found in, out of which no link may lead; empty for a file that the
+    path names itself, and for an `s3://` address."""
 
 
 def find(path: str) -> list[Object]:
@@ -45,9 +50,11 @@ def find(path: str) -> list[Object]:
 
 @contextmanager
 def opened(found: Object) -> Iterator[Path]:
-    """A local path with the object's content: itself, or a temporary copy.
+    """A local path with the object's content: itself with every link followed, or a temporary copy.
 
-    Raises NotFound where it is gone or has changed since it was listed.
+    Raises NotFound where it is gone or has changed since it was listed, and where it is a link out
+    of the folder that it was found in, or part of the machine: whoever may put files there is not
+    therefore one who may read everything.
     """
     if not found.name.startswith(REMOTE):
         yield _unchanged(found)
@@ -69,24 +76,39 @@ def unchanged(found: Object) -> bool:
 
 
 def _find_local(path: str) -> list[Object]:
+    root = ""
     if MAGIC & set(path) and not os.path.exists(path):
         paths = [Path(name) for name in glob.glob(path, recursive=True)]
+        root = _fixed(path)
     elif os.path.isdir(path):
         paths = [one for one in Path(path).iterdir() if _is_data(one.name)]
+        root = path
     else:
         paths = [Path(path)]
-    return [_local(one) for one in paths if one.is_file()]
+    return [_local(one, root) for one in paths if one.is_file()]
 
 
-def _local(path: Path) -> Object:
+def _fixed(pattern: str) -> str:
+    """The folder at which a pattern begins."""
+    parts = Path(pattern).parts
+    until = next(place for place, part in enumerate(parts) if MAGIC & set(part))
+    return str(Path(*parts[:until]))
+
+
+def _local(path: Path, root: str = "") -> Object:
     state = path.stat()
-    return Object(str(path), f"{state.st_size}-{state.st_mtime_ns}")
+    return Object(str(path), f"{state.st_size}-{state.st_mtime_ns}", root)
 
 
 def _unchanged(found: Object) -> Path:
     if not unchanged(found):
         raise NotFound(f"{found.name} changed while it was being read")
-    return Path(found.name)
+    real = Path(found.name).resolve()
+    if found.root and not real.is_relative_to(Path(found.root).resolve()):
+        raise NotFound(f"{found.name} is a link out of {found.root}: put the file itself there")
+    if any(real.is_relative_to(one) for one in MACHINE):
+        raise NotFound(f"{found.name} is no file of data but part of the machine")
+    return real
 
 
 def _is_data(name: str) -> bool:
