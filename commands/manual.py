@@ -18,9 +18,10 @@ def page() -> str:
     """Every verb with its sentence, its words and its options, in Markdown."""
     made = build(tuple(VERBS)).generate_docs(output_format="markdown", recursive=True)
     # It writes the name of the process into each usage of a verb in a verb.
-    process = r"^(opslayer [a-z]+ [a-z]+) (?:-m \S+|-c|[a-z]\S*)(?= |$)"
-    made = re.sub(process, r"\1", made, flags=re.MULTILINE)
-    return HEAD + re.sub(r"[ \t]+$", "", made.strip(), flags=re.MULTILINE) + "\n"
+    made = re.sub(
+        r"^(opslayer [a-z]+ [a-z]+) (?:-m \S+|-c|[a-z]\S*)(?= |$)", r"\1", made, flags=re.MULTILINE
+    )
+    return HEAD + "\n".join(line.rstrip() for line in made.strip().splitlines()) + "\n"
 
 
 def main() -> None:
