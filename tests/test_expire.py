@@ -358,7 +358,7 @@ def run_out(home: str, configs: str) -> None:
     assert expire(spec, Stores.at(Settings()), NOW) is not None
 
 
-POINTS = (2, 5, 9, 13, 18, 23, 29, 35, 41, 48)
+POINTS = (2, 9, 18, 29, 41)
 """Database writes before which it is killed; the lake's files lie between them."""
 
 
@@ -381,7 +381,7 @@ def test_killed_at_any_of_these_writes_it_is_done_by_the_next_run(
         assert verify(spec, other.stores, run.snapshots[0])["equal"], point
         shutil.rmtree(tmp_path / f"{point}")
         killed += died
-    assert killed >= len(POINTS) - 2
+    assert killed >= len(POINTS) - 1
 
 
 def test_pages_go_by_when_they_were_drawn(place: Place) -> None:

@@ -22,7 +22,7 @@ beat chance: one of 0.95 among three of 0.55 and two classes came out at 0.78 fr
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -188,9 +188,12 @@ def _expect(votes: _Votes, accuracy: Numbers, frequency: Numbers) -> Numbers:
 def _disagreements(tags: pd.DataFrame) -> pd.DataFrame:
     both: Counter[tuple[str, str]] = Counter()
     differ: Counter[tuple[str, str]] = Counter()
-    for _, its in tags.groupby("row_id"):
-        names = its["source"] + ":" + its["by"]
-        for one, other in combinations(sorted(zip(names, its["value"], strict=True)), 2):
+    said: defaultdict[str, list[tuple[str, Any]]] = defaultdict(list)
+    names = tags["source"] + ":" + tags["by"]
+    for row, name, value in zip(tags["row_id"], names, tags["value"], strict=True):
+        said[row].append((name, value))
+    for its in said.values():
+        for one, other in combinations(sorted(its), 2):
             both[one[0], other[0]] += 1
             differ[one[0], other[0]] += one[1] != other[1]
     found: list[dict[str, Any]] = [
