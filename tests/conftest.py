@@ -10,7 +10,7 @@ import backend
 import pytest
 from hypothesis import settings
 
-from opslayer.settings import Settings
+from opslayer.settings import DATABASE, Settings
 from opslayer.stores import Stores
 
 # A busy machine is no fault of the code: no example is timed.
@@ -51,7 +51,10 @@ def _databases(_servers: None) -> Iterator[None]:
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     """Every store of a fresh installation in a temporary folder."""
-    return Stores.at(Settings(home=tmp_path / "home", configs=tmp_path / "configs"))
+    made = Stores.at(Settings(home=tmp_path / "home", configs=tmp_path / "configs"))
+    if not backend.SERVER:
+        backend.database_at(tmp_path / "home" / DATABASE)
+    return made
 
 
 @pytest.fixture(scope="session")
