@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -40,11 +41,17 @@ def load(environment: Mapping[str, str], *, models: bool) -> None:
     `models`: whether anything answers from trained models.
     """
     FORKING.set_forkserver_preload([*(MODELS if models else ()), "gateway.loaded"])
-    own = {**SINGLE, **os.environ, **environment, SUPERVISOR: str(os.getpid())}
-    before = dict(os.environ)
-    os.environ.update(own)
-    try:
+    with _as_theirs(environment):
         forkserver.ensure_running()
+
+
+@contextmanager
+def _as_theirs(environment: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment as a fork server is to have it, which inherits it at its start."""
+    before = dict(os.environ)
+    os.environ.update({**SINGLE, **before, **environment, SUPERVISOR: str(os.getpid())})
+    try:
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -63,7 +70,8 @@ class Forked:
         """Start it in a process group of its own; its output goes to `log`, else to ours."""
         told = (name, dict(environment), log, fork.run, fork.args)
         process = FORKING.Process(target=become, args=told, name=name, daemon=True)
-        process.start()
+        with _as_theirs(environment):  # where the fork server has died, another one is started
+            process.start()
         return cls(process)
 
     @property

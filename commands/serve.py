@@ -22,6 +22,8 @@ from opslayer.errors import Refused, StoreError
 from opslayer.stop import stop_signal
 
 LOOPBACK = "127.0.0.1"
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+"""Heard by the metrics' library while it is loaded."""
 PATIENCE = 30.0
 """Seconds a worker gets to stop: those for its calls under way (`gateway.server.GRACE`), and some
 to close its books."""
@@ -45,7 +47,7 @@ def serve(
     check_host(here, host)
     stopped = stop_signal()
     listening = listen(host, port)
-    running = services(listening, workers)
+    running = services(here, listening, workers)
     address = f"http://{host}:{port}"
     told = threading.Thread(target=_tell, args=(address, as_json, stopped), daemon=True)
     told.start()
@@ -66,17 +68,17 @@ def load(here: Context) -> None:
     comes back needs them at once.
     """
     here.capabilities()
-    folder = metrics(here)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    own = environment(here)
+    shutil.rmtree(own[METRICS], ignore_errors=True)
+    Path(own[METRICS]).mkdir(parents=True)
     served = here.settings.root / "gateway" / "models"
     models = served.is_dir() and any(served.iterdir())
-    forked.load({"PROMETHEUS_MULTIPROC_DIR": str(folder)}, models=models)
+    forked.load(own, models=models)
 
 
-def metrics(here: Context) -> Path:
-    """Where the workers count, for one page of all of them."""
-    return here.settings.root / "gateway" / "metrics"
+def environment(here: Context) -> dict[str, str]:
+    """What the gateway's processes have beside ours: where workers count, for one page of all."""
+    return {METRICS: str(here.settings.root / "gateway" / "metrics")}
 
 
 def introduce_all(here: Context) -> None:
@@ -124,7 +126,9 @@ def listen(host: str, port: int, option: str = "port") -> socket.socket:
         raise Refused(f"{host}:{port}: {error.strerror}: choose another with --{option}") from error
 
 
-def services(listening: socket.socket, workers: int, *, heard: bool = True) -> list[Service]:
+def services(
+    here: Context, listening: socket.socket, workers: int, *, heard: bool = True
+) -> list[Service]:
     """The workers, and beside them what carries their records into the log and watches trials.
 
     `heard` is whether they log to our own standard error, and not into files.
@@ -133,13 +137,14 @@ def services(listening: socket.socket, workers: int, *, heard: bool = True) -> l
 
     host = socket.gethostname().split(".")[0][:40] or "local"
     address, port = listening.getsockname()[:2]
-    health = f"http://{address}:{port}/healthz"
+    own, health = environment(here), f"http://{address}:{port}/healthz"
     made = [
         Service(
             f"gateway-{number}",
             Fork(worker.run, (listening, f"{host}-{number}")),
             f"http://{address}:{port}" if number == 1 else "one more of them",
-            health=health if number == 1 else "",
+            own,
+            health if number == 1 else "",
             logs_to_stderr=heard,
             patience=PATIENCE,
         )
@@ -147,12 +152,12 @@ def services(listening: socket.socket, workers: int, *, heard: bool = True) -> l
     ]
     others = [
         Service(
-            "drain", Fork(drain.main), "carries interactions into the log",
+            "drain", Fork(drain.main), "carries interactions into the log", own,
             logs_to_stderr=heard, last=True,
         ),
         Service(
             # Nothing is on trial before somebody can be answered.
-            "watch", Fork(after, (health, watch.main)), "watches what is on trial",
+            "watch", Fork(after, (health, watch.main)), "watches what is on trial", own,
             logs_to_stderr=heard,
         ),
     ]  # fmt: skip

@@ -47,7 +47,7 @@ def up(
     desk = serve.listen(HOST, console_port, "console-port")
     stopped = stop_signal()
     server, others = services(here, prefect_port, mlflow_port)
-    gateway = serve.services(listening, 1, heard=False)
+    gateway = serve.services(here, listening, 1, heard=False)
     running = [server, *others, *gateway, console(desk), sender()]
     logs = here.settings.root / "logs"
     if as_json:

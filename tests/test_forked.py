@@ -97,3 +97,8 @@ def test_where_what_they_are_forked_from_dies_all_are_there_again(served: Served
 
     until(again)
     assert asked(served.url)
+    loaded = Path(f"/proc/{parent(names(served.process.pid)['gateway-1'])}/environ").read_bytes()
+    own = dict(line.partition(b"=")[::2] for line in loaded.split(b"\0"))
+    assert own[b"OMP_NUM_THREADS"] == b"1"
+    assert own[b"PROMETHEUS_MULTIPROC_DIR"].endswith(b"/gateway/metrics")
+    assert own[b"OPSLAYER_SUPERVISOR"] == str(served.process.pid).encode()
