@@ -124,16 +124,20 @@ class Intake:
             return self._ahead(feed, pieces, last, taken)
         with closing(feed.parts(history)) as parts:
             for part in parts:
-                if isinstance(part, Refusal):
-                    number = self._refuse(part, last, taken)
-                else:
-                    number = self._store(feed, part, last, taken)
+                number = self._part(feed, part, last, taken)
                 if number is None:
                     return False
                 last = number
                 if under_way and not isinstance(part, Refusal):
                     return False  # it is finished: what is left may be read in pieces
         return self._nothing_left(feed, newest)
+
+    def _part(self, feed: Feed, part: Part | Refusal, last: int, taken: Taken) -> int | None:
+        """Take what was read, or note that it is refused; the newest batch's number then, None for
+        plan again."""
+        if isinstance(part, Refusal):
+            return self._refuse(part, last, taken)
+        return self._store(feed, part, last, taken)
 
     def _ahead(self, feed: Feed, pieces: Iterable[Piece], last: int, taken: Taken) -> bool:
         """Take pieces that are prepared ahead of their turn; False for plan again."""
@@ -185,10 +189,7 @@ class Intake:
             for part in parts:
                 if number is None and (isinstance(part, Refusal) or part.begin != begin):
                     continue
-                if isinstance(part, Refusal):
-                    number = self._refuse(part, last, taken)
-                else:
-                    number = self._store(feed, part, last, taken)
+                number = self._part(feed, part, last, taken)
                 if number is None:
                     return None
                 last = number

@@ -265,10 +265,8 @@ class Lake:
             # A column that the contract gained since: the table has to know it first.
             write_deltalake(target, wanted.empty_table(), mode="append", schema_mode="merge")
             target = self.open(capability, table)
-        now, marks = (
-            int(time.time() * 1_000),
-            [Transaction(once.writer, once.number)] if once else None,
-        )
+        now = int(time.time() * 1_000)
+        marks = [Transaction(once.writer, once.number)] if once else None
         target.create_write_transaction(
             [AddAction(one.name, one.size, {}, now, True, one.statistics) for one in staged],
             "append",
