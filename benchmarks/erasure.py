@@ -293,8 +293,9 @@ def run(house: House, tally: Tally) -> None:
     look(house, gone, models, tally)
     after = of_others(house, set(gone))
     tally.lost = len(before.keys() ^ after.keys())
-    erase(name(gone[0]), retrain=True)
-    for number in gone[1:]:
+    # One whom what serves has learnt from: for any other nothing is to be replaced.
+    erase(name(max(gone, key=lambda number: max(models.get(number, {0})))), retrain=True)
+    for number in gone:
         forget_all(house, number)
     words = [text for number in gone for text in (word(number), name(number))]
     found = hits(house.home, words)
