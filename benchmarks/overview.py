@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 
 from benchmarks.bars import Bar, finish, say
-from gateway.server import listen
+from gateway.listening import listen
 from opslayer.records import Interaction, Release, Variant, Verdict, VerdictKind
 from opslayer.settings import Settings
 from opslayer.stores import Stores

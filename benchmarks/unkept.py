@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import uvloop
 
 from gateway.assembly import assemble
+from gateway.listening import listen
 from gateway.logs import configure
-from gateway.server import listen, server
+from gateway.server import server
 from gateway.worker import settle_memory
 from opslayer.configuration import load_all
 from opslayer.settings import Settings

@@ -45,12 +45,15 @@ VERBS = {
     "keys": ("commands.keys:app", "Create, list and revoke keys of the API."),
 }
 """Each verb's function or app, and the sentence that `opslayer --help` shows."""
+LOADING = ("serve", "up")
+"""The verbs that start a gateway."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _begin(tokens)
         code = execute(tokens)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -108,6 +111,14 @@ def build(tokens: Sequence[str] = ()) -> App:
     for verb, (path, sentence) in VERBS.items():
         app.command(path, name=verb, help=None if verb in tokens else sentence)
     return app
+
+
+def _begin(tokens: Sequence[str]) -> None:
+    """Begin what takes a verb longest before its other words are read."""
+    if next(iter(tokens), "") in LOADING and not {"-h", "--help"} & set(tokens):
+        from commands.loading import begin_early
+
+        begin_early()
 
 
 def _know_verb(tokens: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from pkgutil import resolve_name
 
 PATIENCE = 180.0
 """Seconds; then it ends, and its supervisor starts it again."""
@@ -31,10 +31,10 @@ def wait(url: str) -> None:
         time.sleep(0.5)
 
 
-def after(url: str, run: Callable[[], None]) -> None:
-    """Wait for an address, then run."""
+def after(url: str, run: str) -> None:
+    """Wait for an address, then run what is named "module:function"."""
     wait(url)
-    run()
+    resolve_name(run)()
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from opslayer.settings import SUPERVISOR
@@ -29,9 +30,12 @@ SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THRE
 
 @dataclass(frozen=True)
 class Fork:
-    """A function and what it is called with, as a process."""
+    """A function and what it is called with, as a process.
 
-    run: Callable[..., None]
+    `run` names it, "module:function": what it needs is loaded where it runs, and not here.
+    """
+
+    run: str
     args: tuple[Any, ...] = ()
 
 
@@ -100,20 +104,21 @@ def become(
     name: str,
     environment: Mapping[str, str],
     log: Path | None,
-    run: Callable[..., None],
+    run: str,
     args: tuple[Any, ...],
 ) -> None:
     """In the new process: be what a supervisor starts, and run."""
     from gateway.loaded import LOADER
-    from opslayer.parent import call_process
+    from opslayer.parent import call_process, die_with_parent
 
     os.setsid()
     call_process(name)
     os.environ.update(environment)
     os.environ[SUPERVISOR] = str(LOADER)
+    die_with_parent()
     if log is not None:
         with log.open("ab") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-    run(*args)
+    resolve_name(run)(*args)
     sys.stdout.flush()

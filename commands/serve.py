@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from commands import forked
-from commands.after import after, answers
+from commands.after import answers
 from commands.context import Context, context
-from commands.forked import Fork
+from commands.forked import Fork, Forked
+from commands.loading import METRICS, begin, ours
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
-from opslayer.errors import Refused, StoreError
+from opslayer.errors import OpslayerError, Refused
 from opslayer.stop import stop_signal
 
 LOOPBACK = "127.0.0.1"
-METRICS = "PROMETHEUS_MULTIPROC_DIR"
-"""Heard by the metrics' library while it is loaded."""
+INTRODUCED = 10.0
+"""Seconds that a start waits for the loading, and for the first releases to be made."""
 PATIENCE = 30.0
 """Seconds a worker gets to stop: those for its calls under way (`gateway.server.GRACE`), and some
 to close its books."""
@@ -43,8 +45,8 @@ def serve(
     """
     here = context()
     load(here)
-    introduce_all(here)
     check_host(here, host)
+    introduce(here)
     stopped = stop_signal()
     listening = listen(host, port)
     running = services(here, listening, workers)
@@ -61,28 +63,33 @@ def serve(
 
 
 def load(here: Context) -> None:
-    """Begin to load what the gateway's processes need, beside what is done here before they start;
-    tells a broken file first.
-
-    What answers from trained models is loaded where some were served here before: a gateway that
-    comes back needs them at once.
-    """
+    """Go on, or begin, to load what the gateway's processes need, beside what is done here before
+    they start; tells a broken file first."""
     here.capabilities()
     own = environment(here)
     shutil.rmtree(own[METRICS], ignore_errors=True)
     Path(own[METRICS]).mkdir(parents=True)
-    served = here.settings.root / "gateway" / "models"
-    models = served.is_dir() and any(served.iterdir())
-    forked.load(own, models=models)
+    begin(here.settings)
 
 
 def environment(here: Context) -> dict[str, str]:
-    """What the gateway's processes have beside ours: where workers count, for one page of all."""
-    return {METRICS: str(here.settings.root / "gateway" / "metrics")}
+    """What the gateway's processes have beside ours."""
+    return ours(here.settings)
 
 
-def introduce_all(here: Context) -> None:
-    """Tell a broken file before anything starts, and release what only upstreams can answer.
+def introduce(here: Context) -> None:
+    """Release what only upstreams can answer, in a process that has loaded what this takes.
+
+    It is waited for a moment, so that a first start is ready at once. What was released before does
+    not wait for a ledger that says nothing.
+    """
+    asked = Fork("commands.serve:introduce_all")
+    with suppress(subprocess.TimeoutExpired):
+        Forked.start("introduce", asked, environment(here), None).wait(INTRODUCED)
+
+
+def introduce_all() -> None:
+    """In a process of its own: the first release of each capability that needs no training.
 
     While the ledger or the registry is away, what was released before is served all the same.
     """
@@ -90,21 +97,23 @@ def introduce_all(here: Context) -> None:
 
     from opslayer.steps.introduce import introduce
 
+    here = context()
     for capability in here.capabilities():
         try:
             introduce(capability, here.stores, datetime.now(UTC))
-        except StoreError as error:
+        except OpslayerError as error:
             complain(f"{capability.name}: {error}")
 
 
 def check_host(here: Context, host: str) -> None:
     """Refuse an address that others reach while anybody may call."""
-    from gateway.access import Access
     from opslayer.loopback import is_loopback
-    from opslayer.stores.secret import installation_secret
 
     if is_loopback(host):
         return
+    from gateway.access import Access
+    from opslayer.stores.secret import installation_secret
+
     settings = here.settings
     secret = installation_secret(settings)
     access = Access(here.stores.ledger.keys, settings, secret, settings.root / "gateway" / "keys")
@@ -118,7 +127,7 @@ def check_host(here: Context, host: str) -> None:
 
 def listen(host: str, port: int, option: str = "port") -> socket.socket:
     """The socket of all workers; Refused where it can't be had."""
-    from gateway.server import listen as open_socket
+    from gateway.listening import listen as open_socket
 
     try:
         return open_socket(host, port)
@@ -133,15 +142,13 @@ def services(
 
     `heard` is whether they log to our own standard error, and not into files.
     """
-    from gateway import drain, watch, worker
-
     host = socket.gethostname().split(".")[0][:40] or "local"
     address, port = listening.getsockname()[:2]
     own, health = environment(here), f"http://{address}:{port}/healthz"
     made = [
         Service(
             f"gateway-{number}",
-            Fork(worker.run, (listening, f"{host}-{number}")),
+            Fork("gateway.worker:run", (listening, f"{host}-{number}")),
             f"http://{address}:{port}" if number == 1 else "one more of them",
             own,
             health if number == 1 else "",
@@ -152,13 +159,13 @@ def services(
     ]
     others = [
         Service(
-            "drain", Fork(drain.main), "carries interactions into the log", own,
+            "drain", Fork("gateway.drain:main"), "carries interactions into the log", own,
             logs_to_stderr=heard, last=True,
         ),
         Service(
             # Nothing is on trial before somebody can be answered.
-            "watch", Fork(after, (health, watch.main)), "watches what is on trial", own,
-            logs_to_stderr=heard,
+            "watch", Fork("commands.after:after", (health, "gateway.watch:main")),
+            "watches what is on trial", own, logs_to_stderr=heard,
         ),
     ]  # fmt: skip
     return [*made, *others]

@@ -42,7 +42,7 @@ def up(
     here = context()
     serve.load(here)  # tells a broken file before anything starts
     _need_free({"prefect": prefect_port, "mlflow": mlflow_port})
-    serve.introduce_all(here)
+    serve.introduce(here)
     listening = serve.listen(HOST, gateway_port, "gateway-port")
     desk = serve.listen(HOST, console_port, "console-port")
     stopped = stop_signal()

@@ -95,6 +95,8 @@ class Builder:
 
     def _remembered(self, capability: Capability, news: News) -> Remembered:
         """Its releases and their versions: from the ledger, or as last known where it is away."""
+        if "ledger" in news.faults:  # each further question would wait as long
+            return self.last_known.load(capability.name)
         try:
             found = self._from_ledger(capability)
         except StoreError as error:

@@ -29,15 +29,17 @@ async def serve(listening: socket.socket, name: str) -> None:
     from gateway.server import server
     from opslayer.settings import Settings
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # The server hears these itself, and raises them again when it has stopped: by then the
-        # journal and the purse are still to be closed.
-        signal.signal(number, lambda *_: None)
     gateway = assemble(Settings(), name)
+    answering = server(gateway, gateway.admission)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server hears these itself once it runs, and raises them again when it has stopped: by
+        # then the journal and the purse are still to be closed. Before it runs, they are told to
+        # it: a parent that has died says so only once.
+        signal.signal(number, lambda *_: setattr(answering, "should_exit", True))
     await gateway.start()
     settle_memory()
     try:
-        await server(gateway, gateway.admission).serve(sockets=[listening])
+        await answering.serve(sockets=[listening])
     finally:
         await gateway.stop()
 

@@ -48,9 +48,12 @@ def serving(
     *,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
-    ready: bool = True,
+    ready: bool | None = True,
 ) -> Iterator[Served]:
-    """Run the gateway on a home; stop it with everything that it started."""
+    """Run the gateway on a home; stop it with everything that it started.
+
+    It is ready by then; where `ready` is False it is alive, and where None it has just begun.
+    """
     port, log = free_port(), home / "serve.log"
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "commands", "serve", "--port", str(port)]
@@ -69,7 +72,8 @@ def serving(
         )
     served = Served(f"http://127.0.0.1:{port}", process, log)
     try:
-        wait(served, "/readyz" if ready else "/healthz")
+        if ready is not None:
+            wait(served, "/readyz" if ready else "/healthz")
         yield served
     finally:
         stop(process)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,20 @@ answer: {{deadline: 10s}}
 fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
 upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
 """
+
+
+@contextmanager
+def silence() -> Iterator[str]:
+    """Where connections are taken and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process does something of its own at a signal."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = [line.split()[1] for line in told.splitlines() if line.startswith("SigCgt")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 @pytest.fixture
@@ -83,6 +98,29 @@ def test_with_the_supervisor_killed_none_of_them_lives_on(served: Served) -> Non
     assert len(there) >= 5
     os.kill(served.process.pid, signal.SIGKILL)
     until(lambda: not any(map(lives, there)))
+
+
+def test_with_the_supervisor_killed_a_worker_that_still_starts_does_not_live_on(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "configs" / "capabilities"
+    folder.mkdir(parents=True)
+    (folder / "desk.yaml").write_text(DESK.format(url="http://127.0.0.1:9"))
+    with (
+        silence() as address,
+        serving(
+            tmp_path / "home",
+            tmp_path / "configs",
+            environment={"OPSLAYER_DATABASE_URL": f"postgresql+psycopg://{address}/opslayer"},
+            ready=None,
+        ) as one,
+    ):
+        until(lambda: "gateway-1" in names(one.process.pid))
+        there = names(one.process.pid).values()
+        (worker,) = workers(one.process.pid)
+        until(lambda: catches(worker, signal.SIGTERM))
+        os.kill(one.process.pid, signal.SIGKILL)
+        until(lambda: not any(map(lives, there)))
 
 
 def test_where_what_they_are_forked_from_dies_all_are_there_again(served: Served) -> None:

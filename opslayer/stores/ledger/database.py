@@ -22,6 +22,8 @@ from opslayer.stores.ledger.migrate import migrate
 CHECKPOINT = 250
 """Pages, 1 MB, after which the log of changes goes into the database: by default it grows to four
 times as much, and where a disk is nearly full that is the room in which it would go on."""
+CONNECT_S = 5
+"""Seconds after which a server that says nothing is away, as one that refuses is."""
 BUSY_MS = 30_000
 """How long a writer waits for another one's transaction: longer than any of ours takes."""
 
@@ -43,7 +45,14 @@ def engine(url: str) -> Engine:
 
     Raises StoreError where the database is newer than this code.
     """
-    made = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=64)
+    is_server = make_url(url).get_backend_name() == "postgresql"
+    made = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=64,
+        connect_args={"connect_timeout": CONNECT_S} if is_server else {},
+    )
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", _make_durable)
         event.listen(made, "begin", _begin)
