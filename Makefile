@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV_PINNED := infra/docker/uv.txt
 UV := .tools/bin/uv
 RUN := .venv/bin
+# The tests start hundreds of processes: without what was compiled before, each compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The files about what rests in the log, the ledger and the lake.
 SERVER_TESTS := $(addprefix tests/test_,$(addsuffix .py,servers events ledger releases causes keys purse \
