@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,9 +58,14 @@ def own() -> tuple[list[Own], list[str]]:
     """Every pattern that is written out, and where one is put together."""
     found, made = [], []
     paths = sorted(one for room in ROOMS for one in (ROOT / room).rglob("*.py"))
-    code = "\n".join(path.read_text() for path in paths)
-    for path in paths:
-        tree = ast.parse(path.read_text())
+    # Every worker collects these: only what can hold a pattern is looked at closely.
+    every = {path: path.read_text() for path in paths}
+    using = {path: code for path, code in every.items() if re.search(r"\bre\.", code)}
+    uses = defaultdict[str, set[str]](set)
+    for name, how in re.findall(r"\b(\w+)\.(\w+)\(", "\n".join(every.values())):
+        uses[name].add(how)
+    for path, lines in using.items():
+        tree = ast.parse(lines)
         names = {
             id(node.value): node.targets[0].id
             for node in ast.walk(tree)
@@ -76,7 +82,7 @@ def own() -> tuple[list[Own], list[str]]:
             assert isinstance(call.func, ast.Attribute)
             how = {call.func.attr}
             if call.func.attr == "compile":
-                how = set(re.findall(rf"\b{names[id(call)]}\.(\w+)\(", code))
+                how = uses[names[id(call)]]
             found.append(Own(place, frozenset(how), text))
     return found, made
 
