@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from opslayer.capability import TagRule
 from opslayer.records import TagSource, digest_of
@@ -70,12 +71,9 @@ def resolve(tags: pd.DataFrame, as_of: datetime) -> Resolution:
     or took back others included: resolving as of that moment gives the same label.
     """
     known = _known(tags, as_of)
-    standing, turning = _standing(known)
-    voting = standing[_is_top(standing)]
-    votes = _votes(voting)
-    votes["known_time"] = _latest(pd.concat([voting, turning])).reindex(votes.index)
-    votes["event_time"] = known.groupby("row_id", sort=False)["event_time"].min()
-    votes = votes.rename_axis("row_id").reset_index().sort_values(["event_time", "row_id"])
+    lone = _lone(known)
+    votes = _unopposed(known[lone]) if lone.all() else _put_to_vote(known, lone)
+    votes = votes.sort_values(["event_time", "row_id"])
     resolved = votes["margin"] >= MARGIN
     return Resolution(
         labels=votes.loc[resolved, LABEL_COLUMNS].reset_index(drop=True),
@@ -126,6 +124,36 @@ def _known(tags: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     return known.reset_index(drop=True)
 
 
+def _lone(known: pd.DataFrame) -> pd.Series[bool]:
+    """Which tags are all that is said of their row, so that there is nothing to weigh."""
+    return ~known["row_id"].duplicated(keep=False) & known["supersedes"].isna()
+
+
+def _unopposed(lone: pd.DataFrame) -> pd.DataFrame:
+    """The votes of lone tags: nearly all there are, and no rule above has anything to drop."""
+    said = lone[lone["value"].notna()]
+    return said.assign(margin=_log_odds(said))
+
+
+def _put_to_vote(known: pd.DataFrame, lone: pd.Series[bool]) -> pd.DataFrame:
+    """One row per row_id that somebody still says something of: value, source, confidence, margin,
+    known_time, event_time."""
+    several = known[~lone]
+    standing, turning = _standing(several)
+    voting = standing[_is_top(standing)]
+    votes = _votes(voting)
+    votes["known_time"] = _latest(pd.concat([voting, turning])).reindex(votes.index)
+    votes["event_time"] = several.groupby("row_id", sort=False)["event_time"].min()
+    votes = votes.rename_axis("row_id").reset_index()
+    return pd.concat([votes, _unopposed(known[lone])[votes.columns]]) if lone.any() else votes
+
+
+def _log_odds(tags: pd.DataFrame) -> NDArray[np.float64]:
+    sure = np.clip(tags["confidence"].to_numpy(), 1 - CERTAIN, CERTAIN)
+    odds: NDArray[np.float64] = np.log(sure / (1 - sure))
+    return odds
+
+
 def _standing(known: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tags that still say something, and those that silenced others of their row."""
     pointing = known.loc[known["supersedes"].notna(), ["row_id", "id", "supersedes"]]
@@ -151,8 +179,7 @@ def _latest(tags: pd.DataFrame) -> pd.Series[pd.Timestamp]:
 
 def _votes(voting: pd.DataFrame) -> pd.DataFrame:
     """One row per row_id: value, source, confidence, margin."""
-    sure = np.clip(voting["confidence"].to_numpy(), 1 - CERTAIN, CERTAIN)
-    voting = voting.assign(margin=np.log(sure / (1 - sure)))
+    voting = voting.assign(margin=_log_odds(voting))
     contested = voting["row_id"].duplicated(keep=False)
     columns = ["row_id", "value", "source", "confidence", "margin"]
     alone = voting.loc[~contested, columns]
