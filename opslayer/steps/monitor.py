@@ -20,7 +20,7 @@ from opslayer.judgement.outcome import Outcome
 from opslayer.records import Release, Verdict, VerdictKind, Version, verdict_id
 from opslayer.steps.champion import champion, first_window_after
 from opslayer.steps.estimate import estimate
-from opslayer.steps.observe import Observed, Span, observe
+from opslayer.steps.observe import Observed, Span, inputs, observe
 from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
 from opslayer.stores.lake import moment
@@ -107,8 +107,8 @@ class Watch:
         """The times of the first rows after the champion's training, and what it says of them;
         read once a run."""
         span = Span(self.version.cut, self.version.cut + ANSWERED_BLOCKS * self.block)
-        first = observe(self.capability, self.stores, span, self.as_of)
-        return first.event_time, self.answers(first.features)
+        times, features = inputs(self.capability, self.stores, span, self.as_of)
+        return times, self.answers(features)
 
     def answers(self, features: pd.DataFrame) -> Column:
         """What the champion says of rows."""
@@ -288,9 +288,11 @@ def alarm(watch: Watch, window: int, rows: Observed) -> Outcome:
     from opslayer.judgement import drift
 
     before = watch.judged(VerdictKind.ALARM, window - 1)
-    inputs = Part("inputs", watch.reference, columns_of(watch.capability, rows.features))
-    answers = Part("answers", watch.answered(window), {ANSWER: watch.answers(rows.features)})
-    result = drift.together(*(_changed(watch, part, rows, before) for part in (inputs, answers)))
+    parts = (
+        Part("inputs", watch.reference, columns_of(watch.capability, rows.features)),
+        Part("answers", watch.answered(window), {ANSWER: watch.answers(rows.features)}),
+    )
+    result = drift.together(*(_changed(watch, part, rows, before) for part in parts))
     more = {
         "reference": watch.version.snapshot,
         "goes_on": before is not None and before.outcome == result.outcome == "alarm",

@@ -78,6 +78,15 @@ def observe(capability: Capability, stores: Stores, span: Span, as_of: datetime)
     )
 
 
+def inputs(
+    capability: Capability, stores: Stores, span: Span, as_of: datetime
+) -> tuple[pd.Series[pd.Timestamp], pd.DataFrame]:
+    """The times and features of a span's rows in the same order, for whoever needs no answer and no
+    label, which take most of the time of `observe`."""
+    rows = _rows(capability, stores, span, as_of)
+    return rows["event_time"], as_features(capability, rows)
+
+
 def _rows(capability: Capability, stores: Stores, span: Span, as_of: datetime) -> pd.DataFrame:
     where = (
         f"event_time >= {moment(span.since)} AND event_time < {moment(span.until)} "
