@@ -41,8 +41,11 @@ AHEAD = "ahead-"
 CHECKPOINT = 20
 """Commits after which a table's log is summed up. Each later one is read on its own by whoever
 opens the table: on S3 that is two requests."""
-COMPACT_AT = 64
-"""Small files above which an append is followed by a compaction: each costs a read about 1 ms."""
+COMPACT_AT = 16
+"""Small files above which an append is followed by a compaction, which takes some 30 ms: each file
+costs every read about 1 ms, and a watched window reads a table ten times."""
+COMPACTED = COMPACT_AT * SMALL
+"""Bytes of a file that a compaction leaves alone, so that it never writes a large table anew."""
 
 ORIGIN = [("source", pa.string()), ("file", pa.string()), ("line", pa.int64())]
 
@@ -433,7 +436,7 @@ class Lake:
             if len(table.file_uris()) > COMPACT_AT:
                 sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes")
                 if pc.sum(pc.less(sizes, SMALL)).as_py() > COMPACT_AT:
-                    table.optimize.compact()
+                    table.optimize.compact(target_size=COMPACTED)
 
 
 def _sweep(table: DeltaTable) -> None:
