@@ -114,21 +114,22 @@ def _save(path: Path, registration: Registration, model: LoggedModel) -> None:
     training = registration.capability.training
     assert training is not None
     try:
-        save_model(
-            registration.model,
-            str(path),
-            serialization_format=training.serialization,
-            skops_trusted_types=list(TRUSTED),
-            signature=signature(registration.capability),
-            input_example=example(registration.capability),
-            pip_requirements=requirements(registration.capability),
-            mlflow_model=Model(
-                artifact_path=model.artifact_location,
-                model_uuid=model.model_id,
-                run_id=model.source_run_id,
-                model_id=model.model_id,
-            ),
-        )
+        with _no_list_of_modules():
+            save_model(
+                registration.model,
+                str(path),
+                serialization_format=training.serialization,
+                skops_trusted_types=list(TRUSTED),
+                signature=signature(registration.capability),
+                input_example=example(registration.capability),
+                pip_requirements=requirements(registration.capability),
+                mlflow_model=Model(
+                    artifact_path=model.artifact_location,
+                    model_uuid=model.model_id,
+                    run_id=model.source_run_id,
+                    model_id=model.model_id,
+                ),
+            )
     except MlflowException as error:
         raise Refused(
             f"{registration.capability.name}: {training.estimator} can't be kept in a file that "
@@ -136,6 +137,21 @@ def _save(path: Path, registration: Registration, model: LoggedModel) -> None:
             "parameters, or set training.serialization to cloudpickle where nobody else can "
             "write the model store"
         ) from error
+
+
+@contextmanager
+def _no_list_of_modules() -> Iterator[None]:
+    """Keep MLflow from listing what every installed package brings, which takes a process half a
+    second and more: it is for packages that are found under no name of theirs, and what our models
+    name is found under its own."""
+    from mlflow.utils import requirements_utils
+
+    listed = requirements_utils._MODULES_TO_PACKAGES
+    requirements_utils._MODULES_TO_PACKAGES = listed or {}
+    try:
+        yield
+    finally:
+        requirements_utils._MODULES_TO_PACKAGES = listed
 
 
 def _foreign(registration: Registration) -> str:
