@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import backend
+import once
 import pytest
 from hypothesis import settings
 
@@ -27,6 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if found := item.get_closest_marker("local_only"):
             item.add_marker(pytest.mark.skip(reason=f"local only: {found.args[0]}"))
         backend.take_few(getattr(item, "obj", None))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where the run keeps what is made once: a worker's own folder lies in that of all."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ[once.FOLDER] = str(shared / "once")
 
 
 @pytest.fixture(scope="session", autouse=True)

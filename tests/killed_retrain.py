@@ -31,6 +31,7 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 import skops.io  # noqa: F401
 import stamina  # noqa: F401
 from killed_training import in_a_process
+from taught import give_database_at
 
 import opslayer.judgement.contract
 import opslayer.judgement.gate
@@ -112,6 +113,8 @@ def die_at(last: int) -> None:
 
 def first(home: Path) -> None:
     """An installation whose first harm has led to a first release, and whose second one waits."""
+    home.mkdir()
+    give_database_at(home / "mlflow.db")
     here = prepare(str(home), 1)
     for cause in (harm(0), CAUSE):
         here.stores.ledger.causes.open(cause)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from lake_content import START, add_rows, add_tags, outcome, row
+from once import once
 
 from opslayer.capability import Capability
 from opslayer.records import Cause, CauseKind, Recipe, Snapshot, Version
@@ -100,12 +100,8 @@ def give_database(stores: Stores) -> Stores:
 
 def give_database_at(path: Path) -> None:
     """The same for any place."""
-    path.write_bytes(_empty_database())
+    shutil.copyfile(once("mlflow", _make_database) / "mlflow.db", path)
 
 
-@cache
-def _empty_database() -> bytes:
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "mlflow.db")
-        make_database(f"sqlite:///{path}")
-        return path.read_bytes()
+def _make_database(folder: Path) -> None:
+    make_database(f"sqlite:///{folder / 'mlflow.db'}")

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,14 @@ import numpy as np
 import openai
 import pytest
 from PIL import Image
-from schooling import school
+from schooling import SHIPPED, shipped
 from serving import Served, serving, wait
-from taught import give_database
 from upstream import calls, upstream
 
 from benchmarks.crash import workers
 from opslayer.configuration import load_capability
-from opslayer.settings import Settings
-from opslayer.stores import Stores
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-NAMES = ("bike-demand", "support-chat", "digit-images", "guard-injection", "guard-content")
 DESK = """\
 name: desk
 kind: chat
@@ -53,19 +48,9 @@ class Home:
     """A home with everything trained, and an upstream."""
 
     def __init__(self, folder: Path, url: str) -> None:
+        self.stores = shipped(folder)
         self.home, self.configs, self.upstream = folder / "home", folder / "configs", url
-        capabilities = self.configs / "capabilities"
-        capabilities.mkdir(parents=True)
-        for path in (CONFIGS / "capabilities").glob("*.yaml"):
-            text = path.read_text().replace("examples/data", str(CONFIGS.parent / "examples/data"))
-            (capabilities / path.name).write_text(text)
-        (capabilities / "desk.yaml").write_text(DESK.format(url=url))
-        self.stores = Stores.at(Settings(home=self.home, configs=self.configs))
-        give_database(self.stores)
-        now = datetime.now(UTC)
-        for name in NAMES:
-            settled = school(load_capability(name, self.configs), self.stores, now)
-            assert settled.release is not None, settled.reason
+        (self.configs / "capabilities" / "desk.yaml").write_text(DESK.format(url=url))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +81,7 @@ def story(served: Served, id: str) -> dict[str, Any]:
 
 def test_the_openai_client_lists_the_capabilities(client: openai.OpenAI) -> None:
     names = {model.id for model in client.models.list()}
-    assert names == {*NAMES, "desk"}
+    assert names == {*SHIPPED, "desk"}
     assert client.models.retrieve("desk").owned_by == "opslayer"
 
 
