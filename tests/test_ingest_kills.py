@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-# One process imports everything once and forks a child for each run: a child dies before
-# its N-th call of a store, which is after the one before.
+# One process imports everything once and forks a child for each run. The first run leaves a copy of
+# its home before each call of a store, which is what a kill there would leave; some runs are killed
+# for real, to see that it is. Each is then taken up at the place where the first run was.
 DRIVER = """
     import json, os, shutil, signal, sys, traceback
     from pathlib import Path
@@ -45,21 +46,30 @@ DRIVER = """
             os._exit(1)
         os._exit(0)
 
-    def counting(last):
+    def counting(reached):
         count = 0
-        def step():
-            nonlocal count
-            count += 1
-            if count == last:
-                os.kill(os.getpid(), signal.SIGKILL)
         def wrap(owner, name):
             call = getattr(owner, name)
             def counted(*args, **kwargs):
-                step()
+                nonlocal count
+                count += 1
+                reached(count)
                 return call(*args, **kwargs)
             setattr(owner, name, counted)
         for owner, name in CALLS:
             wrap(owner, name)
+
+    def left(step):
+        return root / f"left-{step}"
+
+    def copy(step):
+        shutil.copytree(home, left(step), copy_function=shutil.copy2)
+
+    def kill_at(step):
+        def reached(count):
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return reached
 
     def place(home):
         of = capability(home / "in")
@@ -100,33 +110,38 @@ DRIVER = """
         text = json.dumps(found, default=str).replace(str(home), "HOME")
         out.write_text(text)
 
-    def outcome(name, last, changes):
-        home, out = root / name, root / f"{name}.json"
+    def begin(reached):
         shutil.copytree(root / "prepared", home, copy_function=shutil.copy2)
         def first():
-            counting(last)
+            counting(reached)
             run(home)
-        status = child(first) if last is not None else 0
-        assert status in (0, signal.SIGKILL), status
+        return child(first)
+
+    def end():
+        out = root / "out.json"
         if changes:
             rewrite(home)
         assert child(lambda: run_and_show(home, out)) == 0
         shutil.rmtree(home)
-        return bool(status), json.loads(out.read_text())
+        return json.loads(out.read_text())
 
-    changes = change == "changed"
+    changes, home = change == "changed", root / "home"
     assert child(lambda: prepare(root / "prepared")) == 0
-    results = {"whole": outcome("whole", 10**9, changes)[1]}
+    assert begin(copy) == 0
+    steps = len([*root.glob("left-*")])
+    results = {"whole": end()}
     if changes:
-        results["late"] = outcome("late", None, True)[1]
-    kills, last = [], 1
-    while True:
-        killed, found = outcome(f"kill-{last}", last, changes)
-        if not killed:
-            break
-        kills.append(found)
-        last += 1
-    print(json.dumps({**results, "kills": kills}))
+        shutil.copytree(root / "prepared", home, copy_function=shutil.copy2)
+        results["late"] = end()
+    results["left"] = []
+    for step in range(1, steps + 1):
+        left(step).rename(home)
+        results["left"].append(end())
+    results["kills"] = {}
+    for step in (1, steps // 3, 2 * steps // 3, steps):
+        assert begin(kill_at(step)) == signal.SIGKILL
+        results["kills"][step] = end()
+    print(json.dumps(results))
 """
 
 
@@ -139,6 +154,12 @@ def outcomes(tmp_path: Path, change: str) -> dict[str, Any]:
     return found
 
 
+def ends(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What is there in the end, by where the first run ended."""
+    left = [(f"left at step {step}", after) for step, after in enumerate(found["left"], 1)]
+    return left + [(f"killed at step {step}", after) for step, after in found["kills"].items()]
+
+
 def test_a_kill_at_any_step_changes_nothing_in_the_end(tmp_path: Path) -> None:
     found = outcomes(tmp_path, "unchanged")
     whole = found["whole"]
@@ -148,9 +169,9 @@ def test_a_kill_at_any_step_changes_nothing_in_the_end(tmp_path: Path) -> None:
         "tags": 11,
         "quarantine": 3,
     }
-    assert len(found["kills"]) >= 30
-    for step, after in enumerate(found["kills"], 1):
-        assert after == whole, f"killed at step {step}"
+    assert len(found["left"]) >= 30
+    for step, after in ends(found):
+        assert after == whole, step
 
 
 def test_a_file_rewritten_after_a_kill_is_taken_as_it_is_now(tmp_path: Path) -> None:
@@ -160,14 +181,14 @@ def test_a_file_rewritten_after_a_kill_is_taken_as_it_is_now(tmp_path: Path) -> 
     for name in SAYS:
         assert set(said(both, name)) >= set(said(late, name))
     assert set(said(both, "rows")) > set(said(late, "rows"))
-    assert len(found["kills"]) >= 15
-    for step, after in enumerate(found["kills"], 1):
+    assert len(found["left"]) >= 15
+    for step, after in ends(found):
         for name in SAYS:
             got = said(after, name)
-            assert len(got) == len(set(got)), f"{name} doubled, killed at step {step}"
+            assert len(got) == len(set(got)), f"{name} doubled, {step}"
             assert set(said(late, name)) <= set(got) <= set(said(both, name)), f"{name}, {step}"
         tagged = {row for row, _ in said(after, "tags")}
-        assert {row for (row,) in said(after, "rows")} <= tagged, f"step {step}"
+        assert {row for (row,) in said(after, "rows")} <= tagged, step
 
 
 SAYS = {

@@ -9,8 +9,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from alembic import command
@@ -89,17 +91,16 @@ def test_processes_that_start_at_once_migrate_once(url: str) -> None:
     assert version(engine(url)) == HEAD
 
 
-def _killed_while_migrating(url: str, statement: int) -> bool:
-    """Migrate in a child that dies before its n-th statement; whether it died."""
+def _migrating(path: Path, reached: Callable[[int], None]) -> bool:
+    """Migrate in a child that tells of each statement before it runs; whether it died."""
     child = os.fork()
     if child == 0:
-        made = create_engine(url)
+        made = create_engine(f"sqlite:///{path}")
         seen = [0]
 
-        def die(*_: object) -> None:
+        def count(*_: object) -> None:
             seen[0] += 1
-            if seen[0] == statement:
-                os.kill(os.getpid(), signal.SIGKILL)
+            reached(seen[0])
 
         @event.listens_for(made, "connect")
         def _(connection: sqlite3.Connection, __: object) -> None:
@@ -109,8 +110,8 @@ def _killed_while_migrating(url: str, statement: int) -> bool:
         def _(connection: object) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
 
-        event.listen(made, "before_cursor_execute", die)
-        event.listen(made, "commit", die)
+        event.listen(made, "before_cursor_execute", count)
+        event.listen(made, "commit", count)
         try:
             migrate(made)
         finally:
@@ -118,24 +119,37 @@ def _killed_while_migrating(url: str, statement: int) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+def _old_or_new(path: Path, opened: bool) -> bool:
+    """Whether the tables are there, all or none of them; and what `opened` makes of it is whole."""
+    with sqlite3.connect(path) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    ours = tables & set(metadata.tables)
+    assert ours in (set(), set(metadata.tables))
+    assert (VERSION_TABLE in tables) == bool(ours)
+    if ours or opened:
+        assert Ledger(f"sqlite:///{path}").releases.newest("bike-demand") is None
+    return bool(ours)
+
+
 @local_only("SQLite's files after a kill")
 def test_a_migration_killed_at_any_statement_leaves_old_or_new(tmp_path: Path) -> None:
-    statement, deaths = 1, 0
-    while True:
-        path = tmp_path / f"{statement}.db"
-        died = _killed_while_migrating(f"sqlite:///{path}", statement)
-        with sqlite3.connect(path) as connection:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        ours = tables & set(metadata.tables)
-        assert ours in (set(), set(metadata.tables))
-        assert (VERSION_TABLE in tables) == bool(ours)
-        if ours or statement % 8 == 1:  # of those with nothing of ours in them, some
-            assert Ledger(f"sqlite:///{path}").releases.newest("bike-demand") is None
-        if not died:
-            break
-        statement, deaths = statement + 1, deaths + 1
-    assert ours
-    assert deaths > len(metadata.tables)
+    """The files as they are before a statement are what a kill there leaves; some are such."""
+    whole, left = tmp_path / "whole" / "ledger.db", tmp_path / "left"
+    whole.parent.mkdir()
+    assert not _migrating(whole, lambda at: copytree(whole.parent, left / str(at)) and None)
+    assert _old_or_new(whole, opened=True)
+    statements = len([*left.iterdir()])
+    assert statements > len(metadata.tables)
+    for at in range(1, statements + 1):
+        _old_or_new(left / str(at) / whole.name, opened=at % 8 == 1)
+    for at in (1, statements // 3, 2 * statements // 3, statements):
+        killed = tmp_path / f"{at}.db"
+        assert _migrating(killed, lambda now, at=at: _die() if now == at else None)  # type: ignore[misc]
+        _old_or_new(killed, opened=True)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_database_from_a_newer_opslayer_is_refused_by_name(url: str) -> None:
