@@ -49,7 +49,7 @@ class Lived(NamedTuple):
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     folder = tmp_path_factory.mktemp("plant")
-    configs = drifting.write(folder, drifting.rows())
+    configs = drifting.write(folder, drifting.rows(), drifting.LINE)
     (folder / "listener").mkdir()
     log = folder / "heard.log"
     (folder / "listener" / "sitecustomize.py").write_text(LISTENER.format(path=str(log)))

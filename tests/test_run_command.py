@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from taught import give_database_at
 
 from commands import execute
 from opslayer.settings import Settings
@@ -81,12 +84,16 @@ def made(folder: Path) -> Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Trained once, as of day 30."""
+    """Trained once, as of day 30, in this process."""
     here = made(tmp_path_factory.mktemp("shop"))
-    code, out, err = here.opslayer("run", "train_model", "shop", "as_of=2024-01-31")
-    assert (code, err) == (0, ""), "a run that went well says nothing on standard error"
-    assert out.startswith("release 1: ")
-    assert len(out.splitlines()) == 1
+    here.home.mkdir()
+    give_database_at(here.home / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        for name, text in here.environment.items():
+            patch.setenv(name, text)
+        assert execute(["run", "train_model", "shop", "as_of=2024-01-31"]) == 0
+    assert out.getvalue().startswith("release 1: ")
+    assert len(out.getvalue().splitlines()) == 1
     return here
 
 
@@ -157,7 +164,7 @@ def test_a_killed_training_is_told_by_doctor_whose_way_out_finishes_it(shop: Sho
     way_out = found["way_out"].partition(" (")[0].split()
     assert way_out == ["opslayer", "run", "retrain_model", "shop", f"cause={left.cause.id}"]
     code, out, err = shop.opslayer(*way_out[1:])
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, ""), "a run that went well says nothing on standard error"
     assert len(out.splitlines()) == 1
     assert shop.stores.ledger.causes.get(left.cause.id).status == "done"
     assert len(shop.stores.ledger.versions.for_cause("shop", left.cause.id)) == 1

@@ -86,7 +86,7 @@ class Up(NamedTuple):
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("up")
-    configs, home = drifting.write(folder, drifting.rows()), folder / "home"
+    configs, home = drifting.write(folder, drifting.rows(), drifting.LINE), folder / "home"
     ports = free_port(), free_port(), free_port()
     clean = {key: value for key, value in os.environ.items() if "PREFECT" not in key}
     process = subprocess.Popen(
