@@ -182,6 +182,11 @@ def _ask(installation: Installation, capability: Capability, table: str, what: s
 
 
 def _clock(installation: Installation) -> Iterator[Finding]:
+    ahead = _ahead_of_database(installation)
+    if abs(ahead) > DRIFT:
+        how = "ahead of" if ahead > timedelta(0) else "behind"
+        found = f"this machine's clock is {str(abs(ahead)).split('.')[0]} {how} the database's"
+        yield Finding("clock", Health.WARNING, found, "set both by the same time server")
     latest = installation.as_of + DRIFT
     for capability in _known(installation):
         for what, moment in _newest(installation, capability):
@@ -191,6 +196,23 @@ def _clock(installation: Installation) -> Iterator[Finding]:
                 )
                 way_out = "set this machine's clock, or the zone of the source's times, right"
                 yield Finding("clock", Health.WARNING, found, way_out)
+
+
+def _ahead_of_database(installation: Installation) -> timedelta:
+    """By how much the clocks differ where the database has one of its own."""
+    from sqlalchemy import create_engine, make_url, text
+
+    url = make_url(installation.settings.database)
+    if url.get_backend_name() != "postgresql":
+        return timedelta(0)
+    engine = create_engine(url, connect_args={"connect_timeout": PATIENCE})
+    try:
+        with engine.connect() as connection:
+            told = connection.scalar(text("SELECT clock_timestamp()"))
+    finally:
+        engine.dispose()
+    assert isinstance(told, datetime)
+    return installation.as_of - told
 
 
 def _newest(installation: Installation, capability: Capability) -> Iterator[tuple[str, datetime]]:
