@@ -46,7 +46,7 @@ FLOWS = ("train_model", "watch_production", "retrain_model")
 EVERY = {"train_model": 86_400, "watch_production": 60}
 """Seconds between two runs of a schedule. A watch may run often: it judges nothing twice. Who asks
 for a training again, once there is a champion, asks for another one: its exam is smaller."""
-PATIENCE = 400.0
+PATIENCE = 1200.0
 """Seconds for one moment of the world: a retrain whose worker died, on a busy machine."""
 
 
@@ -54,10 +54,10 @@ PATIENCE = 400.0
 class Plan:
     """How long a past, and how often the worker dies."""
 
-    days: int = 28
-    per_day: int = 100
+    days: int = 20
+    per_day: int = 130
     training: str = drifting.LINE
-    watch_killed: int = 2
+    watch_killed: int = 1
     """The watch, counted from the first, in which the worker dies."""
 
 
@@ -348,14 +348,14 @@ def bars(tally: Tally, embedded: dict[str, Any], served: dict[str, Any]) -> Iter
         yield Bar(f"{part}_that_differ", len(found), "<= 0", of=len(said))
     retrains = [one for one in embedded["causes"] if one["by"] == "loop"]
     yield Bar("retrains", len(retrains), ">= 1")
-    yield Bar("windows", tally.windows, ">= 8")
+    yield Bar("windows", tally.windows, ">= 4")
     yield Bar("worker_killed", len(tally.kills), "== 2")
     yield Bar("runs_by_schedule", tally.by_schedule, f">= {tally.windows + 1}")
     yield Bar("runs_by_trigger", tally.by_trigger, ">= 1")
 
 
 def main() -> int:
-    """Four weeks, of which the sensors are turned over in the middle."""
+    """Twenty days, of which the sensors are turned over in the middle."""
     found = list(run(Plan()))
     return finish("closed_loop", Plan().days, found)
 
