@@ -112,7 +112,7 @@ class Load:
         if reply.status_code == 200 and "x-opslayer-fallback" not in reply.headers:
             self._note(key, began, reply.headers["x-opslayer-interaction"], "")
             return True
-        why = f"{reply.status_code} {reply.headers.get('x-opslayer-fallback', '')}".strip()
+        why = f"{reply.status_code} {reply.headers.get('x-opslayer-fallback') or reply.text[:200]}"
         self._note(key, began, None, why, "retry-after" in reply.headers)
         return False
 
