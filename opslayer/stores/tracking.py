@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HABITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default 7 waits four minutes for a dead server
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # the default 120 waits eight minutes for one that hangs
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }

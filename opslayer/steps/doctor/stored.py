@@ -308,7 +308,9 @@ CHECKS = (
         way_out="start MLflow's server, or correct OPSLAYER_MLFLOW_URL",
     ),
     Check("alias", "MLflow's alias is what the ledger says", _alias, ("database", "registry")),
-    Check("models", "what serves is as it was registered", _models, ("database", "registry")),
+    Check(
+        "models", "what serves is as it was registered", _models, ("database", "registry", "lake")
+    ),
     Check("batches", "no ingest was left half done and no file was refused", _batches, AT_HOME),
     Check("secret", "what hides subjects is there, or no subject is known", _secret, AT_HOME),
     Check("leases", "no retrain was left half done", _leases, AT_HOME),
