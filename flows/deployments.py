@@ -44,20 +44,22 @@ def deployments(capabilities: Sequence[Capability]) -> list[RunnerDeployment]:
 
 
 def watching(capability: Capability) -> RunnerDeployment:
-    """Watch production on the capability's own schedule, in UTC."""
+    """Watch production on the capability's own schedule, in UTC.
+
+    No limit on runs, here as elsewhere: what two do at once counts once in the ledger, and Prefect
+    keeps the place of a run whose worker died for minutes, or for ever if the server died too.
+    """
     return _made(
         watch_production,
         name=capability.name,
         # Without a slug, Prefect makes a new schedule each time the cron expression changes.
         schedules=[Cron(capability.monitor.schedule, timezone="UTC", slug="watch")],
         parameters={"capability": capability.name},
-        concurrency_limit=1,
     )
 
 
 def retraining(capability: Capability) -> RunnerDeployment:
-    """Retrain when a cause was opened. No limit on runs: the cause's claim in the ledger is one,
-    and a run that Prefect believes alive would keep every later one from starting."""
+    """Retrain when a cause was opened; its claim in the ledger is what lets one run alone go on."""
     return _made(
         retrain_model,
         name=capability.name,
@@ -89,7 +91,6 @@ def improving(capability: Capability) -> RunnerDeployment:
         name=capability.name,
         schedules=[Cron(schedule, timezone="UTC", slug="improve")] if schedule else [],
         parameters={"capability": capability.name},
-        concurrency_limit=1,
     )
 
 
@@ -100,7 +101,6 @@ def expiring(capability: Capability) -> RunnerDeployment:
         name=capability.name,
         schedules=[Cron(capability.monitor.schedule, timezone="UTC", slug="expire")],
         parameters={"capability": capability.name},
-        concurrency_limit=1,
     )
 
 

@@ -146,11 +146,17 @@ def _live(past: Past, window: int, clock: datetime) -> Step:
     from flows.watch_production import watch_production
 
     now = past.moment(window)
-    asked = past.rows[past.rows["event_time"].between(clock, now, inclusive="left")]
-    answer(past.capability, asked, past.stores, WRITER)
-    past.stores.events.append(_feedback(past, clock, now), WRITER)
+    happen(past, clock, now)
     watched = watch_production(past.capability.name, as_of=now)
     return _account(past, window, tuple(watched.verdicts))
+
+
+def happen(past: Past, after: datetime, until: datetime) -> None:
+    """What the world does between two moments: the application asks and is answered by what serves,
+    and true values come in."""
+    asked = past.rows[past.rows["event_time"].between(after, until, inclusive="left")]
+    answer(past.capability, asked, past.stores, WRITER)
+    past.stores.events.append(_feedback(past, after, until), WRITER)
 
 
 def _feedback(past: Past, after: datetime, until: datetime) -> list[Feedback]:

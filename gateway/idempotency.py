@@ -16,6 +16,7 @@ from hashlib import blake2b
 
 from gateway.call import HttpError
 from gateway.exchange import FailureKind
+from opslayer.errors import StoreError
 from opslayer.records import Interaction, Status
 from opslayer.stores import Stores
 from opslayer.stores.journal import drain
@@ -27,6 +28,8 @@ AGAIN = (Status.FAILED, Status.ABANDONED, Status.INCOMPLETE)
 """Outcomes that are no answer, or half of one: a repeat is a new try."""
 AMENDABLE = (FailureKind.BAD_REQUEST, FailureKind.DENIED)
 """Why an upstream refused a call, not what it says: a repeat is a new try, too."""
+WAIT = 10.0
+"""Seconds for which a call waits for its claim: a ledger that hangs says nothing for far longer."""
 LIFE = timedelta(hours=24)
 """For which a key is remembered."""
 
@@ -70,13 +73,18 @@ class Once:
         """Claim a key durably; many claims share one commit.
 
         Raises HttpError 422 where the key came with another body before, StoreError where the
-        ledger is away: without it nobody can promise that a call is made once.
+        ledger is away, or says nothing: without it nobody can promise that a call is made once.
+        A claim that comes too late for its call is an attempt that came to nothing.
         """
         future: asyncio.Future[Claim] = asyncio.get_running_loop().create_future()
         self._waiting.append((wanted, future))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
-        claim = await future
+        try:
+            async with asyncio.timeout(WAIT):
+                claim = await future
+        except TimeoutError as error:
+            raise StoreError(f"the ledger has said nothing for {WAIT:g} s") from error
         if claim.conflict:
             raise HttpError(
                 422,

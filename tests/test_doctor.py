@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import backend
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
+from taught import shop as learner
+from taught import teach, trained
 
 from commands import execute
 from opslayer.capability import Capability, Retrain
@@ -166,6 +170,66 @@ def test_another_schema_is_told_and_left_as_it_is(
     with engine.begin() as connection:
         kept = connection.scalar(text("SELECT version_num FROM opslayer_version"))
     assert kept == revision
+
+
+@contextmanager
+def listening(says: bool) -> Iterator[str]:
+    """A port where connections are refused, or taken by one who says nothing; its address."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if says:
+            taken.listen()
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("says", "sentence"), [(False, "Connection refused"), (True, "operation timed out")]
+)
+def test_an_object_store_that_is_away_or_hangs_is_one_failure_in_one_line(
+    place: Installation, monkeypatch: pytest.MonkeyPatch, says: bool, sentence: str
+) -> None:
+    stores_of(place).ledger.releases.publish(release())
+    monkeypatch.setattr("opslayer.steps.doctor.stored.PATIENCE", 1)
+    for name, value in backend.S3.items():
+        monkeypatch.setenv(name, value)
+    with listening(says) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        findings = examine(again(place, settings={"lake_url": "s3://lake"}))
+    (failure,) = [finding for finding in findings if finding.status is not Health.OK]
+    assert (failure.code, failure.status) == ("lake", Health.FAILURE)
+    assert failure.message.startswith("the lake at s3://lake does not answer: ")
+    assert sentence in failure.message
+    assert failure.message.isprintable()
+    assert "AWS_ENDPOINT_URL" in failure.way_out
+
+
+@pytest.mark.parametrize("says", [False, True])
+def test_a_registry_that_is_away_or_hangs_is_one_failure(
+    place: Installation, monkeypatch: pytest.MonkeyPatch, says: bool
+) -> None:
+    stores_of(place).ledger.releases.publish(release(version=1))
+    monkeypatch.setattr("opslayer.steps.doctor.stored.PATIENCE", 1)
+    with listening(says) as address:
+        findings = examine(again(place, settings={"mlflow_url": address}))
+    (failure,) = [finding for finding in findings if finding.status is not Health.OK]
+    assert (failure.code, failure.status) == ("registry", Health.FAILURE)
+    assert f"MLflow at {address} does not answer" in failure.message
+
+
+def test_a_serving_model_whose_file_has_changed_is_a_failure(place: Installation) -> None:
+    stores = stores_of(place)
+    teach(stores, learner(), 10)
+    version = trained(stores, learner(), 10)
+    stores.models.set_champion("shop", version.version)
+    stores.ledger.releases.publish(release(version=version.version))
+    assert found(place, "models") == []
+    (file,) = place.settings.root.rglob("model.skops")
+    file.write_bytes(file.read_bytes() + b"!")
+    (failure,) = found(place, "models")
+    assert failure.status is Health.FAILURE
+    assert failure.message.startswith("release 1 of shop: ")
+    assert "model.skops" in failure.message
+    assert "opslayer release rollback shop" in failure.way_out
 
 
 def test_an_alias_that_differs_from_the_ledger_is_told(place: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import random
@@ -17,10 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
+from gateway.idempotency import Once
 from opslayer.errors import StoreError
+from opslayer.stores import Stores
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.ledger import idempotency as module
-from opslayer.stores.ledger.database import engine, reading
+from opslayer.stores.ledger.database import engine, reading, transaction
 from opslayer.stores.ledger.idempotency import Idempotency, Wanted
 
 FORK = multiprocessing.get_context("fork")
@@ -223,3 +226,23 @@ def test_nobody_is_promised_anything_while_the_ledger_is_away(tmp_path: Path) ->
     folder.write_text("")
     with pytest.raises(StoreError):
         Idempotency(database_at(folder / "ledger.db", schema=False)).claim(wanted("k"), "worker")
+
+
+@local_only("SQLite has one writer, which is how a ledger is made to hang here")
+def test_a_ledger_that_hangs_keeps_no_call_waiting_and_its_late_claim_can_be_taken_again(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.idempotency.WAIT", 0.1)
+    once = Once(stores, "worker-1")
+
+    async def call() -> None:
+        silence = pytest.raises(StoreError, match="the ledger has said nothing for")
+        with transaction(stores.ledger.url), silence:
+            await once.claim(wanted("k", "late"))
+        monkeypatch.setattr("gateway.idempotency.WAIT", 60.0)
+        turn = await once.claim(wanted("k", "again"))
+        assert (turn.id, turn.mine) == ("late", False)
+        assert await once.first(turn, ["late"], asyncio.get_running_loop().time() + 60) == []
+        assert await once.retake(turn, "again")
+
+    asyncio.run(call())

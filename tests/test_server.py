@@ -142,6 +142,17 @@ def test_a_cause_whose_ring_was_lost_is_run_all_the_same(up: Up) -> None:
     assert up.stores.ledger.versions.for_cause(drifting.NAME, cause.id)
 
 
+def test_a_watch_whose_worker_and_server_died_keeps_no_later_one_waiting(up: Up) -> None:
+    """Its run stays `Running` for ever: nobody is left to say otherwise."""
+    deployment = wait_for(lambda: up.deployment("watch_production"))
+    asked = {"parameters": {"capability": drifting.NAME}}
+    left = up.ask(f"/deployments/{deployment['id']}/create_flow_run", asked)
+    for state in ("PENDING", "RUNNING"):
+        said = up.ask(f"/flow_runs/{left['id']}/set_state", {"state": {"type": state}})
+        assert said["status"] == "ACCEPT"
+    assert up.run("watch_production", "2024-03-10T00:00:00Z") == "COMPLETED"
+
+
 def test_the_run_page_shows_verdicts_drift_and_pages(up: Up) -> None:
     keys = {one["key"] for one in up.ask("/artifacts/filter") or []}
     name = drifting.NAME

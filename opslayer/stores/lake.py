@@ -9,9 +9,10 @@ are only ever appended, so a row id and a snapshot's record rebuild it.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SINGLE = frozenset({"row_id", "id", "output", "line", "event_time", "known_time", "supersedes"})
 """Columns whose values hardly repeat, so that a dictionary of them is work in vain."""
+COLOUR = re.compile(r"\x1b\[\d*m")
 MOMENT = pa.timestamp("us", "UTC")
 Deletion = Callable[["DeltaTable"], int]
 """Removes rows of a table in one commit; returns how many."""
@@ -186,21 +188,40 @@ class Lake:
         from deltalake.exceptions import TableNotFoundError
 
         address = self.address(capability, table)
-        try:
+        with self._speaking():
+            try:
+                return DeltaTable(address)
+            except TableNotFoundError:
+                # Statistics on times alone: min and max of other columns would keep values that
+                # an erasure removes.
+                DeltaTable.create(
+                    address,
+                    schema(capability, table),
+                    mode="ignore",
+                    configuration={
+                        "delta.dataSkippingStatsColumns": STATISTICS[table],
+                        "delta.checkpointInterval": str(CHECKPOINT),
+                    },
+                )
             return DeltaTable(address)
-        except TableNotFoundError:
-            # Statistics on times alone: min and max of other columns would keep values that
-            # an erasure removes.
-            DeltaTable.create(
-                address,
-                schema(capability, table),
-                mode="ignore",
-                configuration={
-                    "delta.dataSkippingStatsColumns": STATISTICS[table],
-                    "delta.checkpointInterval": str(CHECKPOINT),
-                },
-            )
-        return DeltaTable(address)
+
+    def examine(self, patience: int) -> None:
+        """Raises StoreError where the lake does not answer within so many seconds."""
+        from deltalake import DeltaTable
+
+        hurry = {"timeout": f"{patience}s", "connect_timeout": f"{patience}s", "max_retries": "0"}
+        with self._speaking():
+            DeltaTable.is_deltatable(f"{self.root}/none", storage_options=hurry)
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """What a folder or an object store raises as our error."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"the lake at {self.root} does not answer: {_plainly(error)}"
+            ) from error
 
     def append(
         self, capability: Capability, table: str, data: pa.Table, once: Once | None = None
@@ -323,7 +344,8 @@ class Lake:
         builder = QueryBuilder()
         for name in tables:
             builder = builder.register(name, self.open(capability, name))
-        return plain(pa.table(builder.execute(sql).read_all()))
+        with self._speaking():
+            return plain(pa.table(builder.execute(sql).read_all()))
 
     def columns(self, capability: Capability, table: str) -> set[str]:
         """The columns that a table has by now: one made earlier may lack some of its schema."""
@@ -427,7 +449,7 @@ class Lake:
                 f"{capability} has no {name} yet: `opslayer run ingest_data {capability}`"
             ) from error
         except Exception as error:  # what reading runs into has no class of its own
-            raise StoreError(f"{capability}: the lake can't be read: {error}") from error
+            raise StoreError(f"{capability}: the lake can't be read: {_plainly(error)}") from error
 
     def compact(self, capability: Capability) -> None:
         """Merge small files where many have gathered; readers never notice."""
@@ -437,6 +459,12 @@ class Lake:
                 sizes = pa.table(table.get_add_actions(flatten=True)).column("size_bytes")
                 if pc.sum(pc.less(sizes, SMALL)).as_py() > COMPACT_AT:
                     table.optimize.compact(target_size=COMPACTED)
+
+
+def _plainly(error: Exception) -> str:
+    """What Delta tells as a coloured tree of causes: the first of them, and what it comes from."""
+    lines = [line.strip(" ↳") for line in COLOUR.sub("", str(error)).strip().splitlines()]
+    return ": ".join(dict.fromkeys((lines[0], lines[-1]))) if lines else type(error).__name__
 
 
 def _sweep(table: DeltaTable) -> None:

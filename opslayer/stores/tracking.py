@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 from opslayer.errors import NotFound, StoreError
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 HABITS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default 7 waits four minutes for a dead server
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # the default 120 waits eight minutes for one that hangs
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -106,6 +109,21 @@ def experiment(mlflow: MlflowClient, name: str, place: str | None) -> Experiment
     if found.lifecycle_stage == "deleted":
         mlflow.restore_experiment(found.experiment_id)
     return found
+
+
+def examine(uri: str, patience: float) -> None:
+    """Raises StoreError where MLflow is a server that says nothing within so many seconds, which
+    its own client waits for far longer; what it says is all the same."""
+    if is_local(uri) or not uri.startswith("http"):
+        return
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=patience):  # noqa: S310 - http, as seen
+            pass
+    except HTTPError:
+        return
+    except (URLError, OSError) as error:
+        said = getattr(error, "reason", error)
+        raise StoreError(f"MLflow at {_without_password(uri)} does not answer: {said}") from error
 
 
 def is_local(uri: str) -> bool:

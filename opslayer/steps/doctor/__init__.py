@@ -18,12 +18,12 @@ CHECKS: tuple[Check, ...] = (
 def examine(installation: Installation) -> list[Finding]:
     """Every check's findings, in order; one per check at least, save those left out.
 
-    A check is left out where the one that it needs has found anything.
+    A check is left out where one that it needs has found anything.
     """
     findings: list[Finding] = []
     unfit: set[str] = set()
     for check in CHECKS:
-        if check.needs in unfit:
+        if not unfit.isdisjoint(check.needs):
             unfit.add(check.code)
             continue
         found = check.examine(installation)

@@ -100,8 +100,8 @@ class Check:
     fine: str
     """What is said where nothing is found."""
     look: Callable[[Installation], Iterator[Finding]]
-    needs: str | None = None
-    """The check without which this one is not made: its code. It must have found nothing."""
+    needs: tuple[str, ...] = ()
+    """The checks without which this one is not made: their codes. They must have found nothing."""
     way_out: str = "read the message: it names what could not be reached"
     """What to do where looking itself fails."""
 

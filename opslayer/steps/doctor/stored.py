@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opslayer.capability import Capability, Webhook
-from opslayer.steps.doctor.check import Check, Finding, Health, Installation
+from opslayer.errors import NotFound, UntrustedModel
+from opslayer.steps.doctor.check import PATIENCE, Check, Finding, Health, Installation
 from opslayer.stores.last_backup import last_backup
 from opslayer.stores.ledger.batches import UNDER_WAY
 from opslayer.stores.secret import FILE
@@ -20,6 +21,8 @@ UNTOLD = timedelta(minutes=30)
 """For which a webhook may hear nothing of what it is to be told."""
 STALE = timedelta(days=7)
 """Age from which a backup is too old: a week's answers are what people would miss."""
+AT_HOME = ("database",)
+"""What most checks need."""
 DRIFT = timedelta(minutes=5)
 """By how much clocks of one installation may differ."""
 
@@ -64,6 +67,34 @@ def _alias(installation: Installation) -> Iterator[Finding]:
             found = f"{capability.name}: {serves}, and MLflow's champion is {alias or 'not set'}"
             way_out = f"opslayer run watch_production {capability.name}"
             yield Finding("alias", Health.WARNING, found, way_out)
+
+
+def _lake(installation: Installation) -> Iterator[Finding]:
+    from opslayer.stores.lake import Lake
+
+    if "://" in installation.settings.lake:  # a folder is looked at as the data folder
+        Lake(installation.settings.lake).examine(PATIENCE)
+    yield from ()
+
+
+def _registry(installation: Installation) -> Iterator[Finding]:
+    from opslayer.stores.tracking import examine
+
+    examine(installation.settings.tracking, PATIENCE)
+    yield from ()
+
+
+def _models(installation: Installation) -> Iterator[Finding]:
+    for capability in _known(installation):
+        ledger, name = installation.stores.ledger, capability.name
+        release = ledger.releases.serving(name)
+        for number in sorted(release.model_versions) if release else ():
+            try:
+                installation.stores.models.contents(ledger.versions.get(name, number))
+            except (UntrustedModel, NotFound) as error:
+                found = f"release {release.number} of {name}: {error}" if release else str(error)
+                way_out = f'opslayer release rollback {name} --reason "…", or restore a backup'
+                yield Finding("models", Health.FAILURE, found, way_out)
 
 
 def _leases(installation: Installation) -> Iterator[Finding]:
@@ -151,6 +182,11 @@ def _ask(installation: Installation, capability: Capability, table: str, what: s
 
 
 def _clock(installation: Installation) -> Iterator[Finding]:
+    ahead = _ahead_of_database(installation)
+    if abs(ahead) > DRIFT:
+        how = "ahead of" if ahead > timedelta(0) else "behind"
+        found = f"this machine's clock is {str(abs(ahead)).split('.')[0]} {how} the database's"
+        yield Finding("clock", Health.WARNING, found, "set both by the same time server")
     latest = installation.as_of + DRIFT
     for capability in _known(installation):
         for what, moment in _newest(installation, capability):
@@ -160,6 +196,23 @@ def _clock(installation: Installation) -> Iterator[Finding]:
                 )
                 way_out = "set this machine's clock, or the zone of the source's times, right"
                 yield Finding("clock", Health.WARNING, found, way_out)
+
+
+def _ahead_of_database(installation: Installation) -> timedelta:
+    """By how much the clocks differ where the database has one of its own."""
+    from sqlalchemy import create_engine, make_url, text
+
+    url = make_url(installation.settings.database)
+    if url.get_backend_name() != "postgresql":
+        return timedelta(0)
+    engine = create_engine(url, connect_args={"connect_timeout": PATIENCE})
+    try:
+        with engine.connect() as connection:
+            told = connection.scalar(text("SELECT clock_timestamp()"))
+    finally:
+        engine.dispose()
+    assert isinstance(told, datetime)
+    return installation.as_of - told
 
 
 def _newest(installation: Installation, capability: Capability) -> Iterator[tuple[str, datetime]]:
@@ -246,12 +299,23 @@ def _backup(installation: Installation) -> Iterator[Finding]:
 
 CHECKS = (
     Check("database", "the database answers, or is made at first use", _database),
-    Check("alias", "MLflow's alias is what the ledger says", _alias, "database"),
-    Check("batches", "no ingest was left half done and no file was refused", _batches, "database"),
-    Check("secret", "what hides subjects is there, or no subject is known", _secret, "database"),
-    Check("leases", "no retrain was left half done", _leases, "database"),
-    Check("webhooks", "every webhook hears what it is told", _webhooks, "database"),
-    Check("quarantine", "few rows are in quarantine", _quarantine, "data-folder"),
-    Check("backup", "nothing has served for long enough to need a backup", _backup, "database"),
-    Check("clock", "nothing is dated in the future", _clock, "database"),
-)
+    Check(
+        "lake", "the lake answers", _lake,
+        way_out="start the object store, or correct OPSLAYER_LAKE_URL and AWS_ENDPOINT_URL",
+    ),
+    Check(
+        "registry", "MLflow's server answers, or its files do", _registry,
+        way_out="start MLflow's server, or correct OPSLAYER_MLFLOW_URL",
+    ),
+    Check("alias", "MLflow's alias is what the ledger says", _alias, ("database", "registry")),
+    Check(
+        "models", "what serves is as it was registered", _models, ("database", "registry", "lake")
+    ),
+    Check("batches", "no ingest was left half done and no file was refused", _batches, AT_HOME),
+    Check("secret", "what hides subjects is there, or no subject is known", _secret, AT_HOME),
+    Check("leases", "no retrain was left half done", _leases, AT_HOME),
+    Check("webhooks", "every webhook hears what it is told", _webhooks, AT_HOME),
+    Check("quarantine", "few rows are in quarantine", _quarantine, ("data-folder", "lake")),
+    Check("backup", "nothing has served for long enough to need a backup", _backup, AT_HOME),
+    Check("clock", "nothing is dated in the future", _clock, ("database", "lake")),
+)  # fmt: skip
