@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from opslayer.errors import NotFound, StoreError
 
@@ -116,14 +114,12 @@ def examine(uri: str, patience: float) -> None:
     its own client waits for far longer; what it says is all the same."""
     if is_local(uri) or not uri.startswith("http"):
         return
+    import httpx  # unlike the standard library's client it takes a user from the address
+
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=patience):  # noqa: S310 - http, as seen
-            pass
-    except HTTPError:
-        return
-    except (URLError, OSError) as error:
-        said = getattr(error, "reason", error)
-        raise StoreError(f"MLflow at {_without_password(uri)} does not answer: {said}") from error
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=patience)
+    except httpx.HTTPError as error:
+        raise StoreError(f"MLflow at {_without_password(uri)} does not answer: {error}") from error
 
 
 def is_local(uri: str) -> bool:
