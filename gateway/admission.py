@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway.line import Line
@@ -74,6 +76,16 @@ class Admission:
         """A call ended."""
         self.under_way -= 1
         self._done += 1
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While a call that was let in is still being sent: it is no work for anybody yet, and
+        whoever sends slowly takes nobody's place."""
+        self.under_way -= 1
+        try:
+            yield
+        finally:
+            self.under_way += 1
 
     def look(self, late: float) -> None:
         """Change the limit by how late the loop came round."""

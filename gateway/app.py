@@ -141,6 +141,7 @@ class Gateway:
             await route.handler(call)
             return
         self.admission.under_way += 1
+        call.aside = self.admission.aside
         try:
             await self._check(call, route)
             if b"content-encoding" in call.headers:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -20,7 +21,9 @@ INLINE = 64 * 2**10
 """Bytes of a body that is read in the event loop: a longer one would keep other calls waiting."""
 
 decode = msgspec.json.Decoder().decode
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Aside = Callable[[], AbstractContextManager[None]]
 
 
 class BodyError(Exception):
@@ -32,46 +35,39 @@ class BodyError(Exception):
         self.code = code
 
 
-async def read_body(receive: Receive, limit: int, within: float) -> bytes:
+async def read_body(receive: Receive, limit: int, within: float, aside: Aside) -> bytes:
     """The whole body: at most `limit` bytes, come within so many seconds.
 
-    Raises BodyError 413, 408, or 400 where the caller went away in the middle.
+    `aside` is entered while it is waited for, which in nearly every call it is not. Raises
+    BodyError 413, 408, or 400 where the caller went away in the middle.
     """
-    message = await _first(receive, within)
-    if not message.get("more_body", False):
-        return _bounded([message.get("body", b"")], limit)
-    try:
-        async with asyncio.timeout(within):
-            parts = [message.get("body", b"")]
-            size = len(parts[0])
-            while message.get("more_body", False):
-                if size > limit:
-                    break
-                message = await receive()
-                _check_there(message)
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-    except TimeoutError:
-        raise _late(within) from None
-    return _bounded(parts, limit)
-
-
-async def _first(receive: Receive, within: float) -> MutableMapping[str, Any]:
-    """The first part, which in nearly every call is all there is, and there already."""
     message = _at_once(receive)
     if message is not None:
         _check_there(message)
-        return message
+        if not message.get("more_body", False):
+            return _bounded([message.get("body", b"")], limit)
     try:
-        async with asyncio.timeout(within):
-            message = await receive()
+        with aside():
+            async with asyncio.timeout(within):
+                return await _rest(receive, limit, message)
     except TimeoutError:
         raise _late(within) from None
-    _check_there(message)
-    return message
 
 
-def _at_once(receive: Receive) -> MutableMapping[str, Any] | None:
+async def _rest(receive: Receive, limit: int, first: Message | None) -> bytes:
+    """What comes after a first part, if that is here; no more of it than shows what is too long."""
+    message: Message = first or {"more_body": True}
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while message.get("more_body", False) and size <= limit:
+        message = await receive()
+        _check_there(message)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    return _bounded(parts, limit)
+
+
+def _at_once(receive: Receive) -> Message | None:
     """What is there already, for which no clock has to run; None where it is still to come."""
     waiting = receive()
     if not isinstance(waiting, Coroutine):
@@ -79,13 +75,13 @@ def _at_once(receive: Receive) -> MutableMapping[str, Any] | None:
     try:
         waiting.send(None)
     except StopIteration as done:
-        message: MutableMapping[str, Any] = done.value
+        message: Message = done.value
         return message
     waiting.close()
     return None
 
 
-def _check_there(message: MutableMapping[str, Any]) -> None:
+def _check_there(message: Message) -> None:
     if message["type"] == "http.disconnect":
         raise BodyError(400, "incomplete_body", "the body broke off")
 

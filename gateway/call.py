@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from gateway.body import read_body
+from gateway.body import Aside, read_body
 from gateway.exchange import UNTRACED, Caller, Trace
 
 Scope = MutableMapping[str, Any]
@@ -65,6 +66,8 @@ class Call:
     error: str | None = None
     """The code of the error that it was."""
     trace: Trace = UNTRACED
+    aside: Aside = nullcontext
+    """What is entered while its body is still being sent."""
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name; one that is no Latin-1 text can't occur."""
@@ -73,7 +76,7 @@ class Call:
 
     async def body(self, limit: int = BODY) -> bytes:
         """The whole body; raises `BodyError` where it is too long, too slow, or broken off."""
-        return await read_body(self.receive, limit, WITHIN)
+        return await read_body(self.receive, limit, WITHIN, self.aside)
 
     async def reply(
         self, status: int, body: bytes, headers: Headers = (), kind: bytes = JSON

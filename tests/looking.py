@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from gateway.server import listen
+from gateway.listening import listen
 
 PATIENCE = 60.0
 

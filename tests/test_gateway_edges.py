@@ -10,8 +10,9 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -106,6 +107,16 @@ def test_a_body_that_is_wrong_is_refused_in_words(served: Served, body: bytes, s
 def test_a_body_beyond_bounds_is_refused_before_it_is_held(served: Served) -> None:
     reply = httpx.post(f"{served.url}/v1/chat/completions", content=b"x" * 5_000_000)
     assert reply.status_code == 413
+
+
+def test_a_body_that_is_slow_to_come_takes_nobodys_place(served: Served) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 400\r\n\r\n{"
+    address = ("127.0.0.1", served.port)
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(socket.create_connection(address)).sendall(head)
+        time.sleep(0.5)
+        assert "opslayer_calls_under_way 0.0" in httpx.get(f"{served.url}/metrics").text
 
 
 def test_a_packed_body_is_refused(served: Served) -> None:
