@@ -210,7 +210,7 @@ def _first_incomplete(watch: Watch) -> int:
 
 
 def judge_window(watch: Watch, window: int) -> list[Verdict]:
-    """Alarm, then quality and harm if the window's labels are in, else what is to be expected."""
+    """Alarm, then harm and quality if the window's labels are in, else what is to be expected."""
     rows = watch.observe(window)
     if not len(rows):
         return [watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window)))]
@@ -218,8 +218,9 @@ def judge_window(watch: Watch, window: int) -> list[Verdict]:
     if watch.judged(VerdictKind.ALARM, window) is None:
         found.append(watch.keep(VerdictKind.ALARM, window, alarm(watch, window, rows)))
     if mature(watch, window, rows):
-        found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
+        # Quality comes last: a window that has it is done, and whoever dies before has it to do.
         found.append(watch.keep(VerdictKind.HARM, window, harm(watch, rows)))
+        found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
     elif watch.judged(VerdictKind.ESTIMATE, window) is None:
         expected = estimate(watch, window, rows)
         found += [watch.keep(VerdictKind.ESTIMATE, window, expected)] if expected else []
