@@ -81,6 +81,33 @@ def test_every_window_is_judged_once_however_often_somebody_looks(plant: Plant) 
     assert plant.watch(late) == [] == plant.watch(late + timedelta(hours=1))
 
 
+def test_a_watch_killed_at_any_verdict_finds_all_of_it_the_next_time(
+    plant: Plant, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_home(trained / "home", tmp_path / "whole")
+    end, record = TRAINED + 8 * DAY, Verdicts.record
+    whole = Plant(plant.spec, Stores.at(Settings(home=tmp_path / "whole")))
+    kept = [(one.kind, one.about) for one in whole.watch(end)]
+
+    class KilledError(BaseException):
+        pass
+
+    def die_after_a_new_one(self: Verdicts, verdict: Verdict) -> Verdict:
+        new, kept = self.get(verdict.id) is None, record(self, verdict)
+        if new:
+            raise KilledError
+        return kept
+
+    monkeypatch.setattr(Verdicts, "record", die_after_a_new_one)
+    for _ in kept:
+        with pytest.raises(KilledError):
+            plant.watch(end)
+    monkeypatch.undo()
+    assert plant.watch(end) == []
+    found = plant.stores.ledger.verdicts.list(plant.spec.name, limit=1000)
+    assert {(one.kind, one.about) for one in found} >= set(kept)
+
+
 def test_a_monitor_that_slept_finds_what_one_that_looked_daily_found(
     plant: Plant, trained: Path, tmp_path: Path
 ) -> None:

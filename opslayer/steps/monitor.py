@@ -218,8 +218,9 @@ def judge_window(watch: Watch, window: int) -> list[Verdict]:
     if watch.judged(VerdictKind.ALARM, window) is None:
         found.append(watch.keep(VerdictKind.ALARM, window, alarm(watch, window, rows)))
     if mature(watch, window, rows):
-        found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
+        # Quality last: it is what says that a window is judged, whoever dies on the way.
         found.append(watch.keep(VerdictKind.HARM, window, harm(watch, rows)))
+        found.append(watch.keep(VerdictKind.QUALITY, window, quality(watch, window, rows)))
     elif watch.judged(VerdictKind.ESTIMATE, window) is None:
         expected = estimate(watch, window, rows)
         found += [watch.keep(VerdictKind.ESTIMATE, window, expected)] if expected else []
