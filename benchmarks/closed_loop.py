@@ -43,6 +43,8 @@ from tests import drifting
 
 NAME = drifting.NAME
 FLOWS = ("train_model", "watch_production", "retrain_model")
+LOCAL = {"run_id", "manifest"}
+"""Of a version: an id, and digests of files that hold ids and times."""
 BEGUN = ("PENDING", "RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED", "CANCELLING")
 EVERY = 60
 """Seconds between two runs of a schedule."""
@@ -85,7 +87,7 @@ def account(stores: Stores) -> dict[str, Any]:
     causes = ledger.causes.list(NAME)
     return {
         "versions": [
-            one.model_dump(mode="json", exclude={"run_id"}) for one in ledger.versions.all(NAME)
+            one.model_dump(mode="json", exclude=LOCAL) for one in ledger.versions.all(NAME)
         ],
         "releases": [one.model_dump(mode="json") for one in ledger.releases.all(NAME)],
         "verdicts": [

@@ -144,6 +144,7 @@ def test_a_cause_whose_ring_was_lost_is_run_all_the_same(up: Up) -> None:
 
 def test_a_watch_whose_worker_and_server_died_keeps_no_later_one_waiting(up: Up) -> None:
     """Its run stays `Running` for ever: nobody is left to say otherwise."""
+    assert up.run("train_model", "2024-02-01T00:00:00Z") == "COMPLETED"
     deployment = wait_for(lambda: up.deployment("watch_production"))
     asked = {"parameters": {"capability": drifting.NAME}}
     left = up.ask(f"/deployments/{deployment['id']}/create_flow_run", asked)
