@@ -146,11 +146,21 @@ def test_a_watch_whose_worker_and_server_died_keeps_no_later_one_waiting(up: Up)
     """Its run stays `Running` for ever: nobody is left to say otherwise."""
     assert up.run("train_model", "2024-02-01T00:00:00Z") == "COMPLETED"
     deployment = wait_for(lambda: up.deployment("watch_production"))
-    asked = {"parameters": {"capability": drifting.NAME}}
-    left = up.ask(f"/deployments/{deployment['id']}/create_flow_run", asked)
-    for state in ("PENDING", "RUNNING"):
-        said = up.ask(f"/flow_runs/{left['id']}/set_state", {"state": {"type": state}})
-        assert said["status"] == "ACCEPT"
+    later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2999-01-01T00:00:00Z"}}
+    asked = {"parameters": {"capability": drifting.NAME}, "state": later}
+    asked["idempotency_key"] = "left"  # as for every run here, and the worker must not take it
+    path = f"/deployments/{deployment['id']}/create_flow_run"
+    left = wait_for(lambda: up.ask(path, asked))["id"]
+
+    def under_way() -> bool:
+        for state in ("PENDING", "RUNNING"):
+            # Only to be pending takes a place where there is a limit; the year is not waited for.
+            said = {"state": {"type": state}, "force": state == "RUNNING"}
+            up.ask(f"/flow_runs/{left}/set_state", said)
+        found = up.ask("/flow_runs/filter", {"flow_runs": {"id": {"any_": [left]}}}) or []
+        return [one["state_type"] for one in found] == ["RUNNING"]
+
+    wait_for(under_way)
     assert up.run("watch_production", "2024-03-10T00:00:00Z") == "COMPLETED"
 
 
