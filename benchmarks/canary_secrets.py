@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, "tests")
@@ -32,7 +32,7 @@ from serving import serving
 
 from benchmarks.bars import Bar, finish, say
 from benchmarks.crash import workers
-from benchmarks.planted import leaked
+from benchmarks.planted import Echo, leaked
 
 NOWHERE = "127.0.0.1:9"
 """Where nobody listens."""
@@ -60,6 +60,7 @@ sources:
 training: {estimator: sklearn.linear_model.Ridge}
 gate: {metric: mae}
 """
+JSON = "application/json"
 SHOWN = 12
 """Characters of an installation's key that are its name, and no secret."""
 COMMANDS = (
@@ -103,32 +104,20 @@ class Secrets:
         return {sink: sorted(by_word[word] for word in words) for sink, words in hits.items()}
 
 
-class Elsewhere(BaseHTTPRequestHandler):
+class Elsewhere(Echo):
     """Upstreams that tell everybody what key they were sent, a webhook, and a collector."""
 
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the standard library's name
         """Repeat the key, in the way that the model's name says."""
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.secrets.keep(f"sent to {self.path}", body)  # type: ignore[attr-defined]
         if not self.path.startswith("/v1/chat"):
-            return self._say(200 if "trace" in self.path else 500, {})
+            return self._say(b"{}", JSON, 200 if "trace" in self.path else 500)
         key = self.headers.get("authorization", "none")
         wrong = {"error": {"message": f"Incorrect API key provided: {key}", "key": key}}
         modes = {"refuses": (401, wrong), "breaks": (500, {**wrong, "headers": str(self.headers)})}
-        return self._say(*modes[json.loads(body)["model"]])
-
-    def _say(self, status: int, body: object) -> None:
-        raw = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        status, said = modes[json.loads(body)["model"]]
+        return self._say(json.dumps(said).encode(), JSON, status)
 
 
 @contextmanager

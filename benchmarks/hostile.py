@@ -15,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -24,9 +23,8 @@ import uvloop
 
 from benchmarks.bars import Bar, finish, say
 from benchmarks.crash import workers
-from benchmarks.gateway import free_port, module, running
 from benchmarks.load import percentile
-from benchmarks.overload import FILE, load
+from benchmarks.overload import PATH, load, standing
 
 SECONDS = float(os.environ.get("SECONDS", "20"))
 PACE = 40.0
@@ -36,7 +34,7 @@ AT_ONCE = 4
 """Attackers that send something large, each again and again."""
 CHUNK = b"x" * 2**16
 BIG = 150 * 2**20
-PATH = (
+POST = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 )
 Pieces = AsyncIterator[bytes]
@@ -44,7 +42,7 @@ Pieces = AsyncIterator[bytes]
 
 async def drip() -> Pieces:
     """A head that never ends, then a body: a byte every second."""
-    yield PATH + b"x-slow: "
+    yield POST + b"x-slow: "
     while True:
         await asyncio.sleep(1)
         yield b"s"
@@ -52,7 +50,7 @@ async def drip() -> Pieces:
 
 async def slow_body() -> Pieces:
     """A body that never ends."""
-    yield PATH + b"content-length: 4000\r\n\r\n{"
+    yield POST + b"content-length: 4000\r\n\r\n{"
     while True:
         await asyncio.sleep(1)
         yield b" "
@@ -60,14 +58,14 @@ async def slow_body() -> Pieces:
 
 async def big_body() -> Pieces:
     """A hundred and fifty megabytes, and says so."""
-    yield PATH + b"content-length: %d\r\n\r\n" % BIG
+    yield POST + b"content-length: %d\r\n\r\n" % BIG
     for _ in range(BIG // len(CHUNK)):
         yield CHUNK
 
 
 async def big_chunks() -> Pieces:
     """As much, and does not say so."""
-    yield PATH + b"transfer-encoding: chunked\r\n\r\n"
+    yield POST + b"transfer-encoding: chunked\r\n\r\n"
     for _ in range(BIG // len(CHUNK)):
         yield b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK)
     yield b"0\r\n\r\n"
@@ -76,12 +74,12 @@ async def big_chunks() -> Pieces:
 async def deep() -> Pieces:
     """JSON a hundred thousand levels deep."""
     body = b'{"model": "desk", "messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    yield PATH + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    yield POST + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def long_header() -> Pieces:
     """A header of ten megabytes."""
-    yield PATH + b"x-long: "
+    yield POST + b"x-long: "
     for _ in range(10 * 2**20 // len(CHUNK)):
         yield CHUNK
     yield b"\r\n\r\n"
@@ -90,7 +88,7 @@ async def long_header() -> Pieces:
 async def bomb() -> Pieces:
     """Fifty megabytes of nothing, packed."""
     body = gzip.compress(b" " * 50 * 2**20)
-    yield PATH + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    yield POST + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 ATTACKS: dict[str, tuple[Callable[[], Pieces], int, tuple[int, ...]]] = {
@@ -154,11 +152,12 @@ def memory(gateway: int) -> float:
     return next(int(line.split()[1]) for line in told.splitlines() if "VmHWM" in line) / 1024
 
 
-def beside(name: str, port: int, seconds: float) -> tuple[float, list[str]]:
+def beside(name: str, address: str, seconds: float) -> tuple[float, list[str]]:
     """Neighbours' p99 while somebody attacks, and what was wrong."""
-    command = [sys.executable, "-m", "benchmarks.hostile", name, str(port), str(seconds + 2)]
+    port = address.rpartition(":")[2]
+    command = [sys.executable, "-m", "benchmarks.hostile", name, port, str(seconds + 2)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as attacker:
-        replies = uvloop.run(load(f"http://127.0.0.1:{port}/v1/chat/completions", PACE, seconds))
+        replies = uvloop.run(load(f"{address}{PATH}", PACE, seconds))
         heard = Counter(json.loads(attacker.communicate(timeout=60)[0]))
     p99 = percentile([reply.took for reply in replies], 0.99)
     failed = sum(reply.status != 200 for reply in replies)
@@ -170,16 +169,16 @@ def beside(name: str, port: int, seconds: float) -> tuple[float, list[str]]:
     return p99, odd
 
 
-def measured(port: int, gateway: int) -> list[Bar]:
+def measured(address: str, gateway: int) -> list[Bar]:
     """Every attack beside a calm spell of its own."""
     worst, odd = 0.0, list[str]()
-    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    url = f"{address}{PATH}"
     uvloop.run(load(url, PACE, 3))
     before = memory(gateway)
     for name in ATTACKS:
         calm = uvloop.run(load(url, PACE, max(10.0, SECONDS / 2)))
         unharmed = percentile([reply.took for reply in calm], 0.99)
-        p99, wrong = beside(name, port, SECONDS)
+        p99, wrong = beside(name, address, SECONDS)
         worst, odd = max(worst, p99 / unharmed), [*odd, *wrong]
     for line in odd:
         say(f"WRONG {line}")
@@ -195,18 +194,8 @@ def main(words: list[str]) -> int:
     if words:
         print(json.dumps(uvloop.run(attack(words[0], int(words[1]), float(words[2])))))
         return 0
-    with tempfile.TemporaryDirectory() as made:
-        upstream, port = free_port(), free_port()
-        folder = Path(made, "configs", "capabilities")
-        folder.mkdir(parents=True)
-        (folder / "desk.yaml").write_text(FILE.format(upstream=upstream))
-        own = {"OPSLAYER_HOME": f"{made}/home", "OPSLAYER_CONFIGS": f"{made}/configs"}
-        mock = module("benchmarks.fast_upstream", upstream, 0.1)
-        gateway = module("commands", "serve", "--port", port, OPSLAYER_LOG_LEVEL="error", **own)
-        ready = f"http://127.0.0.1:{port}/readyz"
-        with running(mock, f"http://127.0.0.1:{upstream}/"), running(gateway, ready) as answers:
-            assert answers, "no gateway"
-            bars = measured(port, gateway.pid)
+    with standing() as (address, gateway):
+        bars = measured(address, gateway)
     return finish("hostile", len(ATTACKS), bars)
 
 

@@ -14,6 +14,8 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,7 @@ TIMES = 5
 """Of what it can."""
 CALLERS = 64
 """Who keep it as busy as it can be."""
+PATH = "/v1/chat/completions"
 WORDS = 600
 TEXT = " ".join(f"word{number} of a letter that somebody wrote" for number in range(WORDS))
 BODY = json.dumps({"model": "desk", "messages": [{"role": "user", "content": TEXT}]}).encode()
@@ -139,8 +142,9 @@ def share_within(replies: list[Reply], seconds: float) -> float:
     return sum(one.took <= seconds for one in replies) / max(1, len(replies))
 
 
-def main() -> int:
-    """Measure one worker."""
+@contextmanager
+def standing() -> Iterator[tuple[str, int]]:
+    """A gateway of one worker with an upstream behind it: its address, and its process."""
     with tempfile.TemporaryDirectory() as made:
         upstream, port = free_port(), free_port()
         folder = Path(made, "configs", "capabilities")
@@ -149,14 +153,20 @@ def main() -> int:
         own = {"OPSLAYER_HOME": f"{made}/home", "OPSLAYER_CONFIGS": f"{made}/configs"}
         mock = module("benchmarks.fast_upstream", upstream, THINKS)
         gateway = module("commands", "serve", "--port", port, OPSLAYER_LOG_LEVEL="error", **own)
-        url = f"http://127.0.0.1:{port}/v1/chat/completions"
         ready = f"http://127.0.0.1:{port}/readyz"
         with running(mock, f"http://127.0.0.1:{upstream}/"), running(gateway, ready) as answers:
             assert answers, "no gateway"
-            peak = max(uvloop.run(capacity(url)) for _ in range(2))
-            calm = uvloop.run(load(url, 0.2 * peak, 15))
-            rush = uvloop.run(load(url, TIMES * peak, SECONDS))
-            after = uvloop.run(load(url, 0.5 * peak, 15))
+            yield f"http://127.0.0.1:{port}", gateway.pid
+
+
+def main() -> int:
+    """Measure one worker."""
+    with standing() as (address, _):
+        url = f"{address}{PATH}"
+        peak = max(uvloop.run(capacity(url)) for _ in range(2))
+        calm = uvloop.run(load(url, 0.2 * peak, 15))
+        rush = uvloop.run(load(url, TIMES * peak, SECONDS))
+        after = uvloop.run(load(url, 0.5 * peak, 15))
     return finish("overload", len(rush), judged(peak, calm, rush, after))
 
 

@@ -81,8 +81,8 @@ class Echo(BaseHTTPRequestHandler):
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return self._say(json.dumps({"choices": [choice]}).encode(), "application/json")
 
-    def _say(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
+    def _say(self, body: bytes, kind: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

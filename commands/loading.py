@@ -14,7 +14,7 @@ METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """Heard by the metrics' library while it is loaded."""
 
 
-def ours(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """What the gateway's processes have in their environment beside ours: where workers count, for
     one page of all."""
     return {METRICS: str(settings.root / "gateway" / "metrics")}
@@ -28,7 +28,7 @@ def begin(settings: Settings) -> None:
     """
     served = settings.root / "gateway" / "models"
     models = served.is_dir() and any(served.iterdir())
-    forked.load(ours(settings), models=models)
+    forked.load(environment(settings), models=models)
 
 
 def begin_early() -> None:

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from commands.after import answers
 from commands.context import Context, context
 from commands.forked import Fork, Forked
-from commands.loading import METRICS, begin, ours
+from commands.loading import METRICS, begin, environment
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
 from opslayer.errors import OpslayerError, Refused
@@ -66,15 +66,10 @@ def load(here: Context) -> None:
     """Go on, or begin, to load what the gateway's processes need, beside what is done here before
     they start; tells a broken file first."""
     here.capabilities()
-    own = environment(here)
+    own = environment(here.settings)
     shutil.rmtree(own[METRICS], ignore_errors=True)
     Path(own[METRICS]).mkdir(parents=True)
     begin(here.settings)
-
-
-def environment(here: Context) -> dict[str, str]:
-    """What the gateway's processes have beside ours."""
-    return ours(here.settings)
 
 
 def introduce(here: Context) -> None:
@@ -85,7 +80,7 @@ def introduce(here: Context) -> None:
     """
     asked = Fork("commands.serve:introduce_all")
     with suppress(subprocess.TimeoutExpired):
-        Forked.start("introduce", asked, environment(here), None).wait(INTRODUCED)
+        Forked.start("introduce", asked, environment(here.settings), None).wait(INTRODUCED)
 
 
 def introduce_all() -> None:
@@ -144,7 +139,7 @@ def services(
     """
     host = socket.gethostname().split(".")[0][:40] or "local"
     address, port = listening.getsockname()[:2]
-    own, health = environment(here), f"http://{address}:{port}/healthz"
+    own, health = environment(here.settings), f"http://{address}:{port}/healthz"
     made = [
         Service(
             f"gateway-{number}",

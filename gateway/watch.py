@@ -11,7 +11,6 @@ from time import monotonic
 from opslayer.capability import Capability
 from opslayer.configuration.folder import Files
 from opslayer.errors import OpslayerError
-from opslayer.parent import die_with_parent
 from opslayer.settings import Settings
 from opslayer.steps import canary, experiment, shadow
 from opslayer.steps.canary import Trial
@@ -119,8 +118,7 @@ def run(watcher: Watcher, wait: Callable[[float], bool]) -> None:
 
 
 def main() -> None:
-    """Watch until SIGTERM or SIGINT, or until the process that started this one is gone."""
-    die_with_parent()
+    """Watch until SIGTERM or SIGINT."""
     stopped = stop_signal()
     settings = Settings()
     watcher = Watcher(

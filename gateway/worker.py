@@ -8,8 +8,6 @@ import signal
 import socket
 import sys
 
-from opslayer.parent import die_with_parent
-
 COLLECT = (20_000, 50, 100)
 """Objects between two collections: calls make few cycles, and leave them quickly."""
 SWITCH = 0.001
@@ -51,7 +49,6 @@ def run(listening: socket.socket, name: str) -> None:
 
     from gateway.logs import configure
 
-    die_with_parent()
     sys.setswitchinterval(SWITCH)
     configure(os.environ.get("OPSLAYER_LOG_LEVEL", "info"))
     uvloop.run(serve(listening, name))

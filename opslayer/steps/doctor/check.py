@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,8 @@ from opslayer.configuration import Reading, files, read
 from opslayer.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from opslayer.stores import Stores
 
 
@@ -64,25 +67,32 @@ class Installation:
 
     @cached_property
     def schema(self) -> str | None:
-        """The database's revision, None before there is one; SQLAlchemy's error if it is away.
-
-        Looked up without our stores, which would make or upgrade the schema.
-        """
-        from sqlalchemy import create_engine, make_url, text
+        """The database's revision, None before there is one; SQLAlchemy's error if it is away."""
+        from sqlalchemy import make_url, text
 
         from opslayer.stores.ledger.migrate import version
 
         url = make_url(self.settings.database)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             return None
-        patience = {"connect_timeout": PATIENCE} if url.get_backend_name() == "postgresql" else {}
-        engine = create_engine(url, connect_args=patience)
-        try:
+        with self.engine() as engine:
             with engine.connect() as connection:
                 connection.execute(text("SELECT 1 FROM (SELECT 1) AS one"))
             return version(engine)
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """The database without our stores, which would make or upgrade its schema."""
+        from sqlalchemy import create_engine
+
+        from opslayer.stores.ledger.database import connect_args
+
+        url = self.settings.database
+        made = create_engine(url, connect_args=connect_args(url, PATIENCE))
+        try:
+            yield made
         finally:
-            engine.dispose()
+            made.dispose()
 
     @cached_property
     def stores(self) -> Stores:

@@ -200,17 +200,13 @@ def _clock(installation: Installation) -> Iterator[Finding]:
 
 def _ahead_of_database(installation: Installation) -> timedelta:
     """By how much the clocks differ where the database has one of its own."""
-    from sqlalchemy import create_engine, make_url, text
+    from sqlalchemy import text
 
-    url = make_url(installation.settings.database)
-    if url.get_backend_name() != "postgresql":
-        return timedelta(0)
-    engine = create_engine(url, connect_args={"connect_timeout": PATIENCE})
-    try:
+    with installation.engine() as engine:
+        if engine.dialect.name != "postgresql":
+            return timedelta(0)
         with engine.connect() as connection:
             told = connection.scalar(text("SELECT clock_timestamp()"))
-    finally:
-        engine.dispose()
     assert isinstance(told, datetime)
     return installation.as_of - told
 

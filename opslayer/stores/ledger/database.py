@@ -45,13 +45,9 @@ def engine(url: str) -> Engine:
 
     Raises StoreError where the database is newer than this code.
     """
-    is_server = make_url(url).get_backend_name() == "postgresql"
+    patience = connect_args(url, CONNECT_S)
     made = create_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=8,
-        max_overflow=64,
-        connect_args={"connect_timeout": CONNECT_S} if is_server else {},
+        url, pool_pre_ping=True, pool_size=8, max_overflow=64, connect_args=patience
     )
     if made.dialect.name == "sqlite":
         event.listen(made, "connect", _make_durable)
@@ -61,6 +57,12 @@ def engine(url: str) -> Engine:
     _made.add(made)
     migrate(made)
     return made
+
+
+def connect_args(url: str, seconds: int) -> dict[str, int]:
+    """What an engine is told, so that a server that says nothing for so many seconds is away."""
+    is_server = make_url(url).get_backend_name() == "postgresql"
+    return {"connect_timeout": seconds} if is_server else {}
 
 
 def _make_durable(connection: Any, _: object) -> None:
