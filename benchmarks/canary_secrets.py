@@ -220,11 +220,15 @@ def common(secrets: Secrets, url: str) -> dict[str, str]:
 def away(secrets: Secrets) -> Iterator[dict[str, str]]:
     """What each further machine has away, with the secrets for it."""
     password = secrets.new("the database's password")
-    yield {"OPSLAYER_DATABASE_URL": f"postgresql+psycopg://ops:{password}@{NOWHERE}/ops"}
+    yield {
+        "OPSLAYER_DATABASE_URL": f"postgresql+psycopg://ops:{password}@{NOWHERE}/ops",
+        "PGPASSWORD": secrets.new("the database's password, apart"),
+    }
     password = secrets.new("the registry's password, in its address")
     yield {
         "OPSLAYER_MLFLOW_URL": f"http://ops:{password}@{NOWHERE}",
         "MLFLOW_TRACKING_PASSWORD": secrets.new("the registry's password"),
+        "MLFLOW_TRACKING_TOKEN": secrets.new("the registry's token"),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }
     yield {

@@ -113,7 +113,8 @@ async def one(port: int, pieces: Pieces) -> str:
             await writer.drain()
             if answer.done():
                 break
-        said = await asyncio.wait_for(answer, 30)
+        async with asyncio.timeout(30):  # `wait_for` of 3.11 may swallow that it is cancelled
+            said = await answer
         return said[9:12].decode() if said.startswith(b"HTTP/1.1") else "closed"
     except (ConnectionError, TimeoutError):
         # What it said before it hung up may be there all the same.
@@ -157,11 +158,14 @@ def beside(name: str, address: str, seconds: float) -> tuple[float, list[str]]:
     port = address.rpartition(":")[2]
     command = [sys.executable, "-m", "benchmarks.hostile", name, port, str(seconds + 2)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as attacker:
-        replies = uvloop.run(load(f"{address}{PATH}", PACE, seconds))
-        heard = Counter(json.loads(attacker.communicate(timeout=60)[0]))
+        try:
+            replies = uvloop.run(load(f"{address}{PATH}", PACE, seconds))
+            heard = Counter(json.loads(attacker.communicate(timeout=60)[0]))
+        finally:
+            attacker.kill()
     p99 = percentile([reply.took for reply in replies], 0.99)
     failed = sum(reply.status != 200 for reply in replies)
-    say(f"{name:20} neighbours p99 {p99 * 1e3:6.1f} ms, {failed} failed; heard {dict(heard)}")
+    say(f"{name:20} neighbours' p99 {p99 * 1e3:.1f} ms, {failed} failed; heard {dict(heard)}")
     wanted = {*map(str, ATTACKS[name][2]), "closed"}
     odd = [f"{name}: {status} x {count}" for status, count in heard.items() if status not in wanted]
     if failed:
@@ -179,6 +183,7 @@ def measured(address: str, gateway: int) -> list[Bar]:
         calm = uvloop.run(load(url, PACE, max(10.0, SECONDS / 2)))
         unharmed = percentile([reply.took for reply in calm], 0.99)
         p99, wrong = beside(name, address, SECONDS)
+        say(f"{'':20} over calm {p99 / unharmed:.2f}, memory {memory(gateway) - before:+.0f} MB")
         worst, odd = max(worst, p99 / unharmed), [*odd, *wrong]
     for line in odd:
         say(f"WRONG {line}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -27,6 +27,9 @@ they ask is late by 30 to 60 ms."""
 EARLY = 0.050
 SHRINK, GROW, STEP = 0.7, 1.08, 2.0
 """By how much the limit changes at one look. From least to most takes about 3 seconds."""
+HELD = 32 * 2**20
+"""Bytes of bodies that have begun to come, of all calls together. One that comes at once is not
+among them."""
 WAIT = 0.1
 """Seconds that a call that is let in may have to stand in line."""
 FIRST_COST = 0.001
@@ -50,6 +53,8 @@ class Admission:
     """Seconds of the processor that a call takes, on average."""
     line: Line = field(default_factory=Line)
     """Where calls wait for their guards."""
+    held: int = 0
+    """Bytes of bodies of which more is to come."""
     _entering: int = 0
     """Calls that were let in at this turn of the loop, and are not in line yet."""
     _done: int = 0
@@ -78,14 +83,23 @@ class Admission:
         self._done += 1
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """While a call that was let in is still being sent: it is no work for anybody yet, and
-        whoever sends slowly takes nobody's place."""
+    def aside(self) -> Iterator[Callable[[int], bool]]:
+        """While a call is still being sent: it is no work for anybody yet, and whoever sends slowly
+        takes nobody's place. Yields what says whether there is room for so many bytes more."""
+        mine = 0
+
+        def hold(more: int) -> bool:
+            nonlocal mine
+            mine += more
+            self.held += more
+            return self.held <= HELD
+
         self.under_way -= 1
         try:
-            yield
+            yield hold
         finally:
             self.under_way += 1
+            self.held -= mine
 
     def look(self, late: float) -> None:
         """Change the limit by how late the loop came round."""

@@ -19,7 +19,7 @@ from gateway.access import Access, Denied, Limits, Purse
 from gateway.admission import Admission
 from gateway.answer import Answered, Answering, Trail, headers_of, later
 from gateway.body import BodyError
-from gateway.call import LEAVES, Call, HttpError, Receive, Scope, Send
+from gateway.call import LEAVES, UNASKED, Call, HttpError, Receive, Scope, Send
 from gateway.errors import reply_error
 from gateway.exchange import UNTRACED, Failure, Question, Trace
 from gateway.guarding import Guarding, refusal
@@ -142,6 +142,7 @@ class Gateway:
             return
         self.admission.under_way += 1
         call.aside = self.admission.aside
+        call.full = self.admission.full if UNASKED in call.scope else None
         try:
             await self._check(call, route)
             if b"content-encoding" in call.headers:
@@ -343,7 +344,8 @@ def as_http(error: Exception) -> HttpError | None:  # noqa: PLR0911 - one line f
     if isinstance(error, HttpError):
         return error
     if isinstance(error, BodyError):
-        return HttpError(error.status, error.code, str(error))
+        again = 1.0 if error.status == 503 else None
+        return HttpError(error.status, error.code, str(error), retry_after=again)
     if isinstance(error, Denied):
         return HttpError(
             error.status,

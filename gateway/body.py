@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import msgspec
@@ -15,15 +15,17 @@ DEPTH = 64
 """Levels of arrays and objects, at most."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 DIGITS = re.compile(rb"[0-9]{19}")
-HOLDERS = (dict, list)
-REST = bytes(byte for byte in range(256) if byte not in b"[]{}")
+HOLDING = (dict, list)
+HOLDERS = 100_000
+"""Arrays and objects, at most: empty ones fill twenty times the memory that they take as text."""
 INLINE = 64 * 2**10
 """Bytes of a body that is read in the event loop: a longer one would keep other calls waiting."""
 
 decode = msgspec.json.Decoder().decode
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Aside = Callable[[], AbstractContextManager[None]]
+Hold = Callable[[int], bool]
+Aside = Callable[[], AbstractContextManager[Hold]]
 
 
 class BodyError(Exception):
@@ -35,11 +37,18 @@ class BodyError(Exception):
         self.code = code
 
 
+@contextmanager
+def unbounded() -> Iterator[Hold]:
+    """In the place of an admission: there is always room."""
+    yield lambda _more: True
+
+
 async def read_body(receive: Receive, limit: int, within: float, aside: Aside) -> bytes:
     """The whole body: at most `limit` bytes, come within so many seconds.
 
-    `aside` is entered while it is waited for, which in nearly every call it is not. Raises
-    BodyError 413, 408, or 400 where the caller went away in the middle.
+    `aside` is entered while it is waited for, which in nearly every call it is not, and says
+    whether there is room for what has come. Raises BodyError 413, 408, 503 where there is no room,
+    or 400 where the caller went away in the middle.
     """
     message = _at_once(receive)
     if message is not None:
@@ -47,19 +56,21 @@ async def read_body(receive: Receive, limit: int, within: float, aside: Aside) -
         if not message.get("more_body", False):
             return _bounded([message.get("body", b"")], limit)
     try:
-        with aside():
+        with aside() as hold:
             async with asyncio.timeout(within):
-                return await _rest(receive, limit, message)
+                return await _rest(receive, limit, message, hold)
     except TimeoutError:
         raise _late(within) from None
 
 
-async def _rest(receive: Receive, limit: int, first: Message | None) -> bytes:
+async def _rest(receive: Receive, limit: int, first: Message | None, hold: Hold) -> bytes:
     """What comes after a first part, if that is here; no more of it than shows what is too long."""
     message: Message = first or {"more_body": True}
     parts = [message.get("body", b"")]
     size = len(parts[0])
     while message.get("more_body", False) and size <= limit:
+        if not hold(len(parts[-1])):
+            raise BodyError(503, "overloaded", "too much is being sent at once; come again")
         message = await receive()
         _check_there(message)
         parts.append(message.get("body", b""))
@@ -104,12 +115,14 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         bare = STRING.sub(b"", body)  # what stands outside strings, which is little
-        _check_depth(bare)
-        value = decode(body)
+        if bare.count(b"[") + bare.count(b"{") > HOLDERS:
+            raise ValueError(f"it has more than {HOLDERS:,} arrays and objects")
+        value = decode(body)  # which gives up a thousand levels deep
+        keys = _keys(value)
         if DIGITS.search(bare):
             json.loads(body, parse_int=_bounded_int)
         # msgspec takes the last of two equal keys; what an application meant is not ours to guess.
-        if bare.count(b":") != _keys(value):
+        if bare.count(b":") != keys:
             raise ValueError("a key occurs twice in one object")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BodyError(400, "invalid_json", f"the body is no JSON: {_plainly(error)}") from None
@@ -117,14 +130,23 @@ def parse_json(body: bytes) -> Any:
 
 
 def _keys(value: Any) -> int:
-    """How many keys all objects in a value have together."""
-    found, left = 0, [value]
-    for one in left:  # which grows meanwhile
-        if one.__class__ is dict:
-            found += len(one)
-            left += [inner for inner in one.values() if inner.__class__ in HOLDERS]
-        elif one.__class__ is list:
-            left += [inner for inner in one if inner.__class__ in HOLDERS]
+    """How many keys all objects in a value have together, which is walked level by level.
+
+    Raises ValueError where there are more than `DEPTH` of them.
+    """
+    found, level = 0, [value] if value.__class__ in HOLDING else []
+    for _ in range(DEPTH):
+        if not level:
+            return found
+        found += sum(len(one) for one in level if one.__class__ is dict)
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if one.__class__ is dict else one)
+            if inner.__class__ in HOLDING
+        ]
+    if level:
+        raise ValueError(f"it is nested deeper than {DEPTH} levels")
     return found
 
 
@@ -133,22 +155,6 @@ async def read_json(body: bytes) -> Any:
     if len(body) <= INLINE:
         return parse_json(body)
     return await asyncio.to_thread(parse_json, body)
-
-
-def _check_depth(bare: bytes) -> None:
-    """Raise ValueError where brackets, in JSON without its strings, stand deeper than `DEPTH`.
-
-    All else is taken out, then the innermost pairs, level by level: every pass is one run through
-    the bytes at the speed of C, and there are `DEPTH` of them at most.
-    """
-    if bare.count(b"[") + bare.count(b"{") <= DEPTH:
-        return
-    brackets = bare.translate(None, delete=REST)
-    for _ in range(DEPTH):
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-        if not brackets:
-            return
-    raise ValueError(f"it is nested deeper than {DEPTH} levels, or its brackets don't match")
 
 
 def _bounded_int(digits: str) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from gateway.body import Aside, read_body
+from gateway.body import Aside, read_body, unbounded
 from gateway.exchange import UNTRACED, Caller, Trace
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +22,8 @@ BODY = 4 * 2**20
 WITHIN = 30.0
 """Seconds in which a body has to arrive."""
 JSON = b"application/json"
+UNASKED = "opslayer.unasked"
+"""In the scope of a call for which there may be no room: its body was not here yet."""
 LEAVES = "opslayer.leaves"
 """In a call's scope: the task that the server cancels when the caller goes away before the reply
 is done. Set only while an answer is waited for that costs money."""
@@ -50,6 +51,11 @@ class HttpError(Exception):
         self.headers = tuple(headers)
 
 
+BUSY = HttpError(
+    503, "overloaded", "this worker has more to do than it can; come again", retry_after=1
+)
+
+
 @dataclass(slots=True)
 class Call:
     """One call on its way through the gateway."""
@@ -66,8 +72,11 @@ class Call:
     error: str | None = None
     """The code of the error that it was."""
     trace: Trace = UNTRACED
-    aside: Aside = nullcontext
+    aside: Aside = unbounded
     """What is entered while its body is still being sent."""
+    full: Callable[[], bool] | None = None
+    """Whether there is no room for it, to be asked once its body is here; None where the server
+    has asked."""
 
     def header(self, name: bytes) -> str | None:
         """A header's value, by its lower-case name; one that is no Latin-1 text can't occur."""
@@ -75,8 +84,12 @@ class Call:
         return None if value is None else value.decode("latin-1")
 
     async def body(self, limit: int = BODY) -> bytes:
-        """The whole body; raises `BodyError` where it is too long, too slow, or broken off."""
-        return await read_body(self.receive, limit, WITHIN, self.aside)
+        """The whole body; raises `BodyError` where it is too long, too slow, or broken off, and
+        `BUSY` where there is no room for the call."""
+        body = await read_body(self.receive, limit, WITHIN, self.aside)
+        if self.full is not None and self.full():
+            raise BUSY
+        return body
 
     async def reply(
         self, status: int, body: bytes, headers: Headers = (), kind: bytes = JSON

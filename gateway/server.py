@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.admission import Admission
-from gateway.call import LEAVES, HttpError
+from gateway.call import BUSY, LEAVES, UNASKED, HttpError
 from gateway.errors import openai_error, problem
 
 HEAD = 32 * 2**10
@@ -27,7 +27,6 @@ IDLE = 75
 """Seconds that a connection may wait for its next request."""
 GRACE = 25
 """Seconds that calls under way get when the worker is asked to stop."""
-BUSY = HttpError(503, "overloaded", "this worker has more to do than it can; come again")
 LONG = HttpError(431, "header_too_large", f"request line and headers are longer than {HEAD} bytes")
 SLOW = HttpError(408, "slow_header", f"the headers did not come within {HEAD_SECONDS:g} s")
 ALWAYS = (b"/healthz", b"/readyz", b"/metrics", b"/v2/health", b"/v2/models/")
@@ -132,19 +131,33 @@ def protocol(admission: Admission) -> type[HttpToolsProtocol]:
 
         def on_headers_complete(self) -> None:
             self._stop_timer()  # now: a request that came whole is over when its data is
+            whole = self._whole()
             self._open, self._raw = False, 0
-            idle = self.cycle is None or self.cycle.response_complete
-            if idle and sheds(self.url) and admission.full():
-                self.cycle = Refused()  # type: ignore[assignment]
-                busy = BUSY_OPENAI if self.url.startswith(b"/v1/") else BUSY_PROBLEM
-                self.transport.write(busy)
-                self._wait_for_next()
-                return
+            if sheds(self.url):
+                if not whole:
+                    self.scope[UNASKED] = True  # type: ignore[literal-required]
+                elif admission.full():
+                    self._refuse()
+                    return
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
             self._open, self._raw = True, 0
             super().on_message_complete()
+
+        def _whole(self) -> bool:
+            """Whether a request whose head is here can begin at once, and has all of its body."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                return False
+            about = dict(self.headers)
+            length = about.get(b"content-length", b"0")
+            here = self._raw - self._measured  # and some of the head, which is not all measured
+            return b"transfer-encoding" not in about and here >= int(length)
+
+        def _refuse(self) -> None:
+            self.cycle = Refused()  # type: ignore[assignment]
+            self.transport.write(BUSY_OPENAI if self.url.startswith(b"/v1/") else BUSY_PROBLEM)
+            self._wait_for_next()
 
         def _measure(self, more: int) -> None:
             self._measured += more

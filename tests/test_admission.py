@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import EARLY, LATE, LEAST, MOST, REFUSAL, WAIT, Admission
+from gateway.admission import EARLY, HELD, LATE, LEAST, MOST, REFUSAL, WAIT, Admission
 
 
 def test_an_idle_worker_takes_as_many_as_it_can_hold() -> None:
@@ -44,6 +44,15 @@ def test_between_early_and_late_nothing_changes() -> None:
     admission = Admission(limit=100.0, under_way=100)
     admission.look((EARLY + LATE) / 2)
     assert admission.limit == 100.0
+
+
+def test_what_is_still_being_sent_is_nobodys_work_but_its_bytes_are_bounded() -> None:
+    admission = Admission(under_way=1)
+    with admission.aside() as hold:
+        assert admission.under_way == 0
+        assert hold(HELD)
+        assert not hold(1)
+    assert (admission.under_way, admission.held) == (1, 0)
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 5_000)), max_size=200))

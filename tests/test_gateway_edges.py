@@ -86,7 +86,10 @@ def raw(served: Served, data: bytes) -> bytes:
     ("body", "said"),
     [
         (b"{", "no JSON"),
-        (b"[" * 100_000, "nested"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, "nested"),
+        (b"[" * 65 + b"]" * 65, "nested deeper than 64"),
+        (b"[" + b"{}," * 100_000 + b"{}]", "more than 100,000"),
         (b'{"model": "desk", "model": "desk"}', "a key occurs twice"),
         (b'{"model": NaN}', "no JSON"),
         (b'{"n": 123456789012345678901234567890}', "no JSON"),
@@ -117,6 +120,30 @@ def test_a_body_that_is_slow_to_come_takes_nobodys_place(served: Served) -> None
             stack.enter_context(socket.create_connection(address)).sendall(head)
         time.sleep(0.5)
         assert "opslayer_calls_under_way 0.0" in httpx.get(f"{served.url}/metrics").text
+
+
+def test_many_slow_bodies_at_once_get_nobody_refused(served: Served) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 400\r\n\r\n{"
+    address = ("127.0.0.1", served.port)
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(address)) for _ in range(300)]
+        for one in slow:
+            one.sendall(head)
+        assert httpx.post(f"{served.url}/v1/chat/completions", json=CALL).status_code == 200
+        for one in slow:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nothing was said to it: it may go on
+                one.recv(100)
+
+
+def test_a_body_in_chunks_is_as_good_as_one_whose_length_is_said(served: Served) -> None:
+    def parts() -> Iterator[bytes]:
+        whole = json.dumps(CALL).encode()
+        yield whole[:10]
+        time.sleep(0.1)
+        yield whole[10:]
+
+    assert httpx.post(f"{served.url}/v1/chat/completions", content=parts()).status_code == 200
 
 
 def test_a_packed_body_is_refused(served: Served) -> None:
