@@ -16,6 +16,10 @@ from opslayer.stores.journal.segment import LOCK, Segment, next_segment, sync_fo
 
 SIZE = 4 * 2**20
 """Bytes that a segment is given at once: a sync that changes no length is cheaper."""
+AHEAD = 256 * 2**10
+"""Bytes of zeros that are written behind a record where the file has not been written before. Space
+that was only given still has to be noted as written by the sync after its first use, which took
+2 to 2.6 times as long here as one over bytes that were there."""
 SHARE = 16
 """A segment takes this part of what is free on the disk at most: others live there too."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -31,6 +35,8 @@ class Writer:
     _segment: Segment | None = None
     _place: int = 0
     _room: int = 0
+    _written: int = 0
+    """Up to where the segment has been written, zeros included."""
 
     def __post_init__(self) -> None:
         with self._told():
@@ -78,16 +84,23 @@ class Writer:
         if self._file is None or len(frames) > self._room - self._place:
             self._begin(len(frames))
         assert self._file is not None
-        view, place = memoryview(frames), self._place
+        view, place = memoryview(frames + self._zeros(self._place + len(frames))), self._place
         while view:
             done = os.pwrite(self._file, view, place)
             view, place = view[done:], place + done
         os.fdatasync(self._file)
 
+    def _zeros(self, end: int) -> bytes:
+        """What is written behind a record that ends there."""
+        if end <= self._written:
+            return b""
+        self._written = min(self._room, end + AHEAD)
+        return bytes(self._written - end)
+
     def _begin(self, needed: int) -> None:
         """Begin a segment with room for so many bytes, its name durable."""
         self._end()
-        self._place, self._segment = 0, next_segment(self.folder)
+        self._place, self._written, self._segment = 0, 0, next_segment(self.folder)
         self._file = os.open(self._segment.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._room = _give_room(self._file, needed)
         sync_folder(self.folder)
