@@ -362,3 +362,13 @@ def test_every_way_on_that_a_page_names_is_a_command_that_there_is() -> None:
     assert flows
     assert verbs <= set(VERBS)
     assert flows <= set(FLOWS)
+
+
+def test_a_report_is_named_by_what_it_is_about(shown: tuple[Shop, str]) -> None:
+    made, url = shown
+    page = "<title>Drift: shop, the &lt;first&gt; week</title>"
+    made.stores.reports.write("shop", "drift/0f3a/index.html", page)
+    said = get(f"{url}/capabilities/shop/reports").text
+    assert (
+        'href="/reports/shop/drift/0f3a/index.html">Drift: shop, the &lt;first&gt; week (' in said
+    )

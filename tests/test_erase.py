@@ -19,7 +19,7 @@ from backend import copy_home
 from lake_content import START
 from serving import Served, serving
 from taught import give_database, order, shop
-from upstream import upstream
+from upstream import DESK, upstream
 from waiting import until
 
 from benchmarks.kills import dies
@@ -54,13 +54,6 @@ ANN, BOB = "ann-7f3d", "bob-91c2"
 CALLS = 300
 SECRET = "quokka-5519"
 """A word that only Ann ever said."""
-DESK = """\
-name: desk
-kind: chat
-answer: {{deadline: 10s}}
-fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
-upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
-"""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from backend import copy_home
 from lake_content import START
 from serving import serving
 from taught import at, give_database, order, shop
-from upstream import upstream
+from upstream import DESK, upstream
 
 from benchmarks.kills import dies
 from commands import execute
@@ -51,14 +51,7 @@ FIRST = CALLS - KEPT
 """The first call that is kept."""
 OLD, YOUNG = "quokka-5519", "heron-2207"
 """Words that only old calls hold, and only younger ones."""
-DESK = """\
-name: desk
-kind: chat
-answer: {{deadline: 10s}}
-retention: {{interactions: 1h}}
-fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
-upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
-"""
+KEEPS = "retention: {interactions: 1h}\n"
 
 
 def till(configs: Path) -> Path:
@@ -298,7 +291,7 @@ def test_feedback_that_no_call_came_to_goes_when_it_is_too_old_for_any_capabilit
 def test_what_is_not_watched_expires_on_a_schedule_of_its_own(place: Place) -> None:
     watched = place.keep(interactions="8d")
     folder = place.configs / "capabilities"
-    (folder / "desk.yaml").write_text(DESK.format(url="http://127.0.0.1:9"))
+    (folder / "desk.yaml").write_text(DESK.format(url="http://127.0.0.1:9") + KEEPS)
     desk = load_capability("desk", place.configs)
     from flows.deployments import deployments
 
@@ -428,7 +421,7 @@ def test_while_the_gateway_answers_it_leaves_nothing_in_its_journal(
     stores = Stores.at(Settings())
     with upstream() as address:
         (configs / "capabilities").mkdir(parents=True)
-        (configs / "capabilities" / "desk.yaml").write_text(DESK.format(url=address))
+        (configs / "capabilities" / "desk.yaml").write_text(DESK.format(url=address) + KEEPS)
         desk = load_capability("desk", configs)
         introduce(desk, stores, datetime.now(UTC))
         with serving(home, configs) as served:

@@ -12,18 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 from serving import Served, serving
-from upstream import upstream
+from upstream import DESK, upstream
 from waiting import until
 
 from benchmarks.crash import descendants, workers
-
-DESK = """\
-name: desk
-kind: chat
-answer: {{deadline: 10s}}
-fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
-upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
-"""
 
 
 @contextmanager

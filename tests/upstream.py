@@ -11,6 +11,15 @@ from contextlib import contextmanager
 import httpx
 from serving import PATIENCE, free_port
 
+DESK = """\
+name: desk
+kind: chat
+answer: {{deadline: 10s}}
+fallback: [{{rule: {{constant: A colleague will answer you.}}}}]
+upstreams: [{{name: main, pool: main, base_url: "{url}/v1", model: ok}}]
+"""
+"""A capability that asks it, to be filled with its address."""
+
 
 @contextmanager
 def upstream() -> Iterator[str]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import html
+import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.responses import FileResponse, Response
 
 from console.desk import Desk
-from console.parts import places
+from console.parts import moment, places
 from console.shell import link
 from opslayer.errors import NotFound
 from opslayer.reports.page import Markup, heading, paragraph, text
 
 SHOWN = 30
+HEAD = 4096
+"""Bytes of a page in which its title stands."""
+TITLE = re.compile(r"<title>([^<]*)</title>")
 SANDBOX = {
     # A report is made of data: whatever it holds runs in an origin of its own and calls nobody.
     "Content-Security-Policy": (
@@ -26,6 +33,14 @@ SANDBOX = {
 }
 
 
+class Drawn(NamedTuple):
+    """A report's page."""
+
+    address: str
+    name: str
+    """What it is about, and when it was drawn."""
+
+
 def parts(desk: Desk, name: str) -> list[str]:
     """The page's parts: the newest report in a frame, and the others by name."""
     desk.capability(name)
@@ -33,30 +48,37 @@ def parts(desk: Desk, name: str) -> list[str]:
     if not found:
         way = f"No report was drawn yet: run `opslayer run watch_production {name}`."
         return [places(name), paragraph(way, "empty")]
-    newest = _address(name, found[0])
-    items = "".join(f"<li>{link(_address(name, one), one)}</li>" for one in found[:SHOWN])
+    newest = found[0]
+    items = "".join(f"<li>{link(one.address, one.name)}</li>" for one in found)
     return [
         places(name),
-        heading(f"The newest: {found[0]}"),
+        heading(f"The newest: {newest.name}"),
         Markup(
-            f'<iframe sandbox="allow-scripts" src="{text(newest)}" '
-            f'title="Report {text(found[0])} of {text(name)}"></iframe>'
+            f'<iframe sandbox="allow-scripts" src="{text(newest.address)}" '
+            f'title="Report {text(newest.name)} of {text(name)}"></iframe>'
         ),
         heading("All reports, the newest first"),
         Markup(f"<ul>{items}</ul>"),
     ]
 
 
-def _pages(desk: Desk, name: str) -> list[str]:
-    """Every report's page below the capability's folder, the newest first."""
+def _pages(desk: Desk, name: str) -> list[Drawn]:
+    """The newest reports' pages below the capability's folder, the newest first."""
     root = desk.stores.reports.root / name
     found = [one for one in root.rglob("*.html") if one.name != "evidently.html"]
     found.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    return [one.relative_to(root).as_posix() for one in found]
+    return [
+        Drawn(f"/reports/{name}/{one.relative_to(root).as_posix()}", _name(one, root))
+        for one in found[:SHOWN]
+    ]
 
 
-def _address(name: str, page: str) -> str:
-    return f"/reports/{name}/{page}"
+def _name(page: Path, root: Path) -> str:
+    """Its title and when it was drawn; one without a title is named by its place."""
+    with page.open(encoding="utf-8", errors="replace") as file:
+        title = TITLE.search(file.read(HEAD))
+    about = html.unescape(title[1]) if title else page.relative_to(root).as_posix()
+    return f"{about} ({moment(datetime.fromtimestamp(page.stat().st_mtime, UTC))})"
 
 
 def file(desk: Desk, name: str, path: str) -> Response:

@@ -51,7 +51,7 @@ def _row(name: str, item: Item, target: str) -> list[str]:
     return [
         paragraph(why, "soft"),
         facts([(column, value) for column, value in item.inputs.items()]),
-        paragraph(f"The model says: {item.predicted}" if item.predicted is not None else ""),
+        facts([] if item.predicted is None else [("The model says", item.predicted)]),
         heading(f"What is the right {target}?"),
         sheet(action, [row, *choices, pressed("do", "skip", "Skip", "s")]),
         form(action, [row, said], "Save"),

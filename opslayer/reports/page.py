@@ -87,7 +87,8 @@ def _written(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+        whole = value.is_integer() or abs(value) >= 1e4
+        return f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:.4g}"
     return str(value).encode("utf-8", "replace").decode()  # a lone surrogate can't be written
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SINGLE = frozenset({"row_id", "id", "output", "line", "event_time", "known_time", "supersedes"})
 """Columns whose values hardly repeat, so that a dictionary of them is work in vain."""
-COLOUR = re.compile(r"\x1b\[\d*m")
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
 MOMENT = pa.timestamp("us", "UTC")
 Deletion = Callable[["DeltaTable"], int]
 """Removes rows of a table in one commit; returns how many."""
