@@ -7,6 +7,7 @@ to do itself, and what is forked shares its memory. None of them outlives the su
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -120,5 +121,6 @@ def become(
         with log.open("ab") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
+    gc.enable()  # the loader had nothing to collect; whoever goes on for weeks has
     resolve_name(run)(*args)
     sys.stdout.flush()

@@ -15,7 +15,7 @@ from opslayer.settings import SUPERVISOR
 if SUPERVISOR in os.environ:
     die_with_parent()
 
-gc.disable()  # there is nothing to collect, and what is forked sees to itself
+gc.disable()  # there is nothing to collect; what is forked begins again
 
 import uvloop  # noqa: E402, F401 - from here on what is loaded is what counts
 

@@ -16,6 +16,7 @@ from upstream import DESK, upstream
 from waiting import until
 
 from benchmarks.crash import descendants, workers
+from commands.forked import Fork, Forked, load
 
 
 @contextmanager
@@ -132,3 +133,11 @@ def test_where_what_they_are_forked_from_dies_all_are_there_again(served: Served
     assert own[b"OMP_NUM_THREADS"] == b"1"
     assert own[b"PROMETHEUS_MULTIPROC_DIR"].endswith(b"/gateway/metrics")
     assert own[b"OPSLAYER_SUPERVISOR"] == str(served.process.pid).encode()
+
+
+def test_what_is_forked_collects_what_is_left_in_circles(tmp_path: Path) -> None:
+    load(os.environ, models=False)
+    said = Fork("builtins:exec", ("import gc; print(gc.isenabled(), end='')",))
+    forked = Forked.start("one", said, os.environ, tmp_path / "one.log")
+    assert forked.wait(60) == 0
+    assert (tmp_path / "one.log").read_text() == "True"
