@@ -48,7 +48,7 @@ ROWS = 10_000
 LOOKS = 600
 """Sentences of each side that one fold's model looks at."""
 FULL = make_guard_data.ROWS
-VAIN = {GuardName.INJECTION: 0.025, GuardName.CONTENT: 0.05}
+VAIN = {GuardName.INJECTION: 0.01, GuardName.CONTENT: 0.05}
 """Share of strangers' harmless texts that may be blocked: the strangers for injection hold no text
 that looks like an attack, so that some room is left for those; the comments are the hard kind."""
 TOLERANCE = 0.02

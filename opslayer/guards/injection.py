@@ -5,7 +5,7 @@ from __future__ import annotations
 from opslayer.guards.signs import ORDERS
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.35
+THRESHOLD = 0.5
 """By the rule of `benchmarks/guard_families.py`: 2.5 % of harmless texts that nobody
 wrote for a guard are blocked."""
 RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|policy|policies|programming|commands?|constraints?|restrictions?|training)"
