@@ -1,4 +1,4 @@
-"""Harmful content: insults, hate, threats, and calls to harm."""
+"""Harmful content: insults, hate, threats, calls to harm, and requests for help with it."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ PATTERNS = (
 
 def guard(score: Score | None) -> Trained:
     """The guard with its model; with None patterns alone can block."""
-    sentence = "A text that insults, threatens, or calls for harm goes no further."
+    sentence = "A text that insults, threatens, or calls for harm or help with it goes no further."
     return Trained("content", sentence, PATTERNS, HOSTILE, score, THRESHOLD)

@@ -19,7 +19,7 @@ LONGEST = 64 * 2**10
 MOST = 16
 """Stretches of one kind that are decoded."""
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
-HEXADECIMAL = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){10,}")
+HEXADECIMAL = re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-fA-F]{2}[ :]?){10,}")
 TAGGED = re.compile("[\U000e0020-\U000e007e]+")
 """Unicode's tags: ASCII that is not shown."""
 COMMON = frozenset({

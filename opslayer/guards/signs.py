@@ -281,7 +281,7 @@ def folded(text: str) -> str:
 
 def joined(text: str) -> str:
     """A text in which letters that stand apart are words again."""
-    if WIDE.search(text):
+    if "  " in text and WIDE.search(text):
         text = APART.sub("", text)
     return SPACED.sub(_joined, text)
 

@@ -23,7 +23,7 @@ Score = Callable[[Sequence[str]], Sequence[float]]
 
 WINDOW, STEP = 600, 450
 """Characters of a window, and from one to the next: a sentence is never only in two halves."""
-WINDOWS = 48
+WINDOWS = 40
 """Windows of one text, at most; of a longer one the beginning, the end, and what lies between at
 even distances."""
 LONGEST = 64 * 2**10
