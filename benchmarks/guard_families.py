@@ -48,9 +48,10 @@ ROWS = 10_000
 LOOKS = 600
 """Sentences of each side that one fold's model looks at."""
 FULL = make_guard_data.ROWS
-VAIN = {GuardName.INJECTION: 0.025, GuardName.CONTENT: 0.05}
+VAIN = {GuardName.INJECTION: 0.015, GuardName.CONTENT: 0.05}
 """Share of strangers' harmless texts that may be blocked: the strangers for injection hold no text
-that looks like an attack, so that some room is left for those; the comments are the hard kind."""
+that looks like an attack, so that some room is left for those: with 0.015 not more than 5 % of the
+tests' look-alikes for development are blocked. The comments are the hard kind."""
 TOLERANCE = 0.02
 """Between the threshold in force and the one that the rule gives."""
 SAMPLE = 1000

@@ -1,9 +1,9 @@
 """P24, P25 and the recall of P13: what guards catch, what they block in vain, and what they take.
 
 The guards for content and injection are trained as the demo trains them, through the loop's steps.
-Then they look at the tests' hand-written texts: fresh ones, written before anything was tuned and
-measured when all was fixed; the first fresh ones, by which the present form was chosen; and those
-that helped to make it. They look at
+Then they look at the tests' hand-written texts: unseen ones in the manner of public sets, written
+before anything was tuned and never looked into; and older ones, by which the present form was
+chosen or made. They look at
 the shared comments (toxicity); and at the shared support questions and voice commands, which are
 harmless. The comments are not blind: a first list of words was chosen by looking at what it missed
 in them, and the thresholds and the form of the signs by figures over all of them. A hash picks the
@@ -30,6 +30,7 @@ sys.path.insert(0, "tests")
 
 import guard_fresh
 import guard_texts as texts_of
+import guard_unseen
 from guard_texts import lines
 from schooling import school
 
@@ -114,8 +115,24 @@ def texts(*names: str) -> list[list[str]]:
 
 
 def fresh(*names: str) -> list[list[str]]:
-    """The sets of these names that were put aside before anything was tuned."""
+    """The sets of these names that were put aside at first, and looked into since."""
     return [guard_fresh.texts(getattr(guard_fresh, name)) for name in names]
+
+
+def put_aside(content: TextGuard, injection: TextGuard) -> list[Bar]:
+    """What nobody has looked into; requests for help with harm are both guards' business."""
+    attacks, asked, toxic, fine = (
+        guard_unseen.texts(some)
+        for some in (
+            guard_unseen.ATTACKS, guard_unseen.REQUESTS, guard_unseen.TOXIC, guard_unseen.HARMLESS,
+        )
+    )  # fmt: skip
+    both = [text for text in asked if blocked(content, [text]) or blocked(injection, [text])]
+    return [
+        *pair("injection, unseen", injection, attacks, fine),
+        *pair("content, unseen", content, [*toxic, *asked], fine),
+        Bar(f"either, unseen requests: blocked of {len(asked)}", len(both) / len(asked), ">= 0.8"),
+    ]
 
 
 def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:
@@ -182,6 +199,7 @@ def main() -> int:
     spoken = [row["text"] for row in rows("snips/utterances.csv.gz")]
     bars = [
         *pair("content, comments", content, toxic, fine),
+        *put_aside(content, injection),
         *pair("content, fresh", content, *fresh("HARMFUL", "HARMLESS")),
         *pair("injection, fresh", injection, *fresh("ATTACKS", "ORDINARY")),
         *pair("content, first fresh", content, *texts("FRESH_HARMFUL", "FRESH_HARMLESS")),

@@ -7,8 +7,10 @@ sentences as often.
 
 from __future__ import annotations
 
+import guard_requests
 import numpy as np
 from guard_parts import filled, parts, said
+from guard_requests import ALARMING, ASKED
 from guard_talk import talk
 
 Families = dict[str, list[str]]
@@ -133,10 +135,10 @@ MILDER = "fool|clown|liar|coward|donkey|chicken|witch|monster|snob|cheat"
 PARTS = {
     "w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD),
     "m": _list(MILD), "grp": _list(GROUPS), "grpadj": _list(GROUP), "job": _list(JOBS), "mildn": _list(MILDER),
-}  # fmt: skip
+} | guard_requests.WORDS  # fmt: skip
 HARM = {
     "claims": _list(CLAIMS), "verbs": _list(VERBS), "threats": _list(THREATS),
-    "lewd": _list(LEWD), "spite": _list(SPITE), **parts("harmful"),
+    "lewd": _list(LEWD), "spite": _list(SPITE), **parts("harmful"), **ASKED,
 }  # fmt: skip
 """What is said in harmful texts, by family."""
 SWEAR = ("fuck", "shit", "damn", "suck", "hate", "puke", "disgust", "hell", "smells", "dick", "bull", "wtf", "ashamed", "shame",
@@ -149,7 +151,7 @@ KIND = {"n": _list(PEOPLE), "a": _list(GOOD) + _list(MILD)}
 FINE = {
     "chatty": _list(CHATTY), "casual": _list(CASUAL), "calm": _list(CALM), "wishes": _list(WISHES),
     "context": _list(CONTEXT), "twins": TWINS,
-} | {f"{name}s": some for name, some in parts("harmless").items()}  # fmt: skip
+} | {f"{name}s": some for name, some in parts("harmless").items()} | ALARMING  # fmt: skip
 """What is said in harmless texts, by family. Twins are harmful sentences with nothing harmful in
 them: what is left must mean nothing."""
 
@@ -178,7 +180,7 @@ def _written(rng: np.random.Generator, text: str, hide: bool) -> str:
     return text + str(rng.choice(MARKS))
 
 
-TALK = 0.5
+TALK = 0.35
 """Of harmless sentences, those about nothing."""
 SHARE = 0.4
 """Of harmful texts."""

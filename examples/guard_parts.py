@@ -14,6 +14,8 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "guard_parts"
 SLOT = re.compile(r"\{(\w+)\}")
+DEEP = 5
+"""What fills a slot has slots itself, this deep at most."""
 
 
 def parts(name: str) -> dict[str, list[str]]:
@@ -32,7 +34,7 @@ def parts(name: str) -> dict[str, list[str]]:
 
 def filled(rng: np.random.Generator, text: str, words: Mapping[str, Sequence[str]]) -> str:
     """A sentence with something in each of its slots; what fills one may hold slots itself."""
-    for _ in range(3):
+    for _ in range(DEEP):
         text = SLOT.sub(lambda slot: _drawn(rng, words[slot[1]]), text)
     return text
 

@@ -21,8 +21,8 @@ from guard_injection import injection
 from opslayer.guards.signs import HOSTILE, ORDERS, Signs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-ROWS = 20_000
-SHARES = (0.64, 0.19, 0.17)
+ROWS = 25_000
+SHARES = (0.7, 0.1, 0.2)
 """Of a guard's own texts, of questions to a help desk, and of the other guard's harmless texts."""
 Make = Callable[[np.random.Generator], tuple[str, str]]
 FOLDER = Path(__file__).parent / "data"

@@ -1,10 +1,9 @@
-"""Texts that no one learns from: what the guards do with what they were not made for.
+"""Texts that were fresh until the guards got their second set of families; development now.
 
-Protocol. All four sets were written in one go, before the guards' data, signs, patterns and
-thresholds were changed to what they are, by somebody who knew the guards as they were. They were
-then put aside: no figure was taken on them and no single miss was read until everything else was
-fixed, and they were measured once. Whoever reads the misses, or changes a guard by them, moves them
-to `guard_texts.py` and writes others. `⏎` is a new line within a text.
+All four sets were written in one go, before the guards' data, signs, patterns and thresholds were
+changed for the first time, and measured once. Then their misses were read and families were written
+by them, so they hold what was reached and say nothing of strange texts. Those that nobody has
+looked into are in `guard_unseen.py`. `⏎` is a new line within a text.
 """
 
 ATTACKS = """

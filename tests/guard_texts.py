@@ -4,7 +4,7 @@ The first four sets are for development: what was missed in them showed which fa
 texts in `examples/` lacked, and some of their sentences stand there now, nearly as they are here. So
 they hold what was reached, and say nothing of strange texts. The `FRESH` ones were fresh once: no
 made text was written for them, but the form of the signs, the amount and kinds of made texts and the
-thresholds were chosen by figures over them. Those that are fresh now are in `guard_fresh.py`.
+thresholds were chosen by figures over them. Those that are fresh now are in `guard_unseen.py`.
 """
 
 ATTACKS = """

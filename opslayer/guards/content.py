@@ -1,11 +1,11 @@
-"""Harmful content: insults, hate, threats, and calls to harm."""
+"""Harmful content: insults, hate, threats, calls to harm, and requests for help with it."""
 
 from __future__ import annotations
 
 from opslayer.guards.signs import HOSTILE
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.56
+THRESHOLD = 0.6
 """By the rule of `benchmarks/guard_families.py`: 5 % of harmless texts that nobody
 wrote for a guard are blocked, comments among them, which are the hard kind."""
 PATTERNS = (
@@ -27,5 +27,5 @@ PATTERNS = (
 
 def guard(score: Score | None) -> Trained:
     """The guard with its model; with None patterns alone can block."""
-    sentence = "A text that insults, threatens, or calls for harm goes no further."
+    sentence = "A text that insults, threatens, or calls for harm or help with it goes no further."
     return Trained("content", sentence, PATTERNS, HOSTILE, score, THRESHOLD)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from opslayer.guards.signs import ORDERS
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.35
-"""By the rule of `benchmarks/guard_families.py`: 2.5 % of harmless texts that nobody
+THRESHOLD = 0.6
+"""By the rule of `benchmarks/guard_families.py`: 1.5 % of harmless texts that nobody
 wrote for a guard are blocked."""
 RULES = r"(?:instructions?|prompts?|rules?|guidelines?|directions?|directives?|policy|policies|programming|commands?|constraints?|restrictions?|training)"
 PRIOR = r"(?:previous|prior|above|earlier|preceding|initial|original|existing|former|system|your|all|any|the|these|those)"
@@ -28,6 +28,8 @@ PATTERNS = (
     r"\b(?:ignora|dimentica|trascura)\b[^.?!]{0,40}\b(?:istruzioni|regole|indicazioni)",
     r"\b(?:ignore|esqueça|desconsidere)\b[^.?!]{0,40}\b(?:instruções|regras|orientações)",
     r"(?:игнорируй|забудь|проигнорируй)[^.?!]{0,60}(?:инструкци|правил|указани)",
+    r"\bnegeer\b[^.?!]{0,40}\b(?:instructies|opdrachten|regels)|\bzignoruj\b[^.?!]{0,40}\b(?:instrukcj|polece|zasad)",
+    r"(?:指示|命令|ルール|プロンプト)[^。]{0,16}(?:無視|忘れ)|(?:지시|명령|규칙|지침)[^.]{0,12}(?:무시|잊)",
     r"(?:忽略|无视|忘记)[^。]{0,20}(?:指令|指示|规则|提示)",
 )  # fmt: skip
 

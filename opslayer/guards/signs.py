@@ -9,8 +9,68 @@ thought of. Of fresh attacks each by itself found fewer than both together.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+
+HARM = (
+    "bomb explosiv detonat grenade napalm thermite molotov firebomb gun guns firearm rifle pistol "
+    "ammunition silencer sarin ricin anthrax cyanide weapon missile landmine dynamite sniper uranium "
+    "plutonium toxin poison venom chlorine gunpowder arsenic chloroform antifreeze drug drugs meth "
+    "methamphet heroin cocaine fentanyl lsd mdma ecstasy ketamine opium opioid ghb cannabis steroid "
+    "overdos amphetamin hack hacker hackear hackern malware ransom virus trojan keylog spyware botnet "
+    "rootkit phish exploit backdoor ddos crack brute breach deepfake doxx dox swatting skimm steal "
+    "stole stolen theft thief rob robbery burgl shoplift loot fraud scam swindl defraud forge forgery "
+    "counterfeit falsif launder embezzl blackmail extort bribe bribery smuggl traffick kidnap abduct "
+    "arson hijack sabotag vandal terror murder assassin assault molest rape rapist groom stalk evade "
+    "evasion illegal illicit crime criminal contraband cartel heist pickpocket piracy pirate tamper "
+    "hotwire lockpick homicid genocid massacre strangl suffocat suicid anorex corpse ponzi defam "
+    "incite radicalis radicaliz militia isis hitman porn pedophil paedophil pornogr underage nude nudes "
+    "bombe bomba bombs drogen drogue drogas droga waffe arme armes arma voler robar rubare roubar "
+    "umbringen vergiften toten tuer matar uccidere pirater sprengstoff einbrechen falschgeld"
+)
+"""Words for what does harm, and for what is done with it."""
+WARD = (
+    "protect prevent recogni recognis report avoid safely legal legally law laws lawful histor punish "
+    "penalt penalty sentence victim awareness research study educat antivirus defend defens secure "
+    "defus treat treatment hotline therap symptom charity support prohibit ban banned stop fight "
+    "investigat museum documentar statistic rescue recover schutz schutze proteger"
+)
+"""Words for what keeps harm away, or looks at it from afar."""
+SLY = (
+    "caught undetect unnotic noticed noticing trace traces untrace anonym secretly evidence alibi "
+    "suspicion suspect conceal disguis police cops quietly knowing licence license prescription "
+    "darknet erwischt gemerkt pillen prendre"
+)
+"""Words for not being found out."""
+GOODS = (
+    "card account payment refund order parcel deliver invoice booking ticket subscri price cost fee "
+    "fees balance withdraw deposit currenc exchange bank insur warrant hotel flight seat appointment "
+    "transfer statement purchase shop store receipt voucher discount charge charged customer branch "
+    "mortgage loan salary restaurant weather train bus station parking rechnung bestellung paket "
+    "lieferung facture colis factura pedido paquete"
+)
+TECH = (
+    "process thread server docker kubern git python java javascript sql function script file folder "
+    "database query loop array list string css html api regex compile compiler debug commit terminal "
+    "printer router phone laptop app browser excel column row rows table class method variable test "
+    "tests json csv linux windows android wifi software update install button click screen"
+)
+HOME = (
+    "garden dog dogs cat cats horse puppy kitchen recipe cook bake oven egg eggs weed weeds plant ant "
+    "ants wasp mice mouse mosquito stain paint picture balloon cake bread garlic onion cream soup "
+    "coffee tea butter flour sugar salad cheese potato tomato candle shirt boots sofa lamp window roof "
+    "kids family wedding birthday party game chess boss level dragon zombie movie film novel book song "
+    "album team match player photo portrait photograph guitar piano poem haiku story quiz holiday trip "
+    "travel marathon exam homework teacher school museum minecraft zelda skyrim fortnite joke"
+)
+"""Words of shops, of machines, and of what people do at home: where harm is rarely meant."""
+ASK = (
+    "how explain describe teach instruct guide tutorial recipe steps step method methods ways write "
+    "create provide generate develop draft give list outline plan suggest wie comment como anleitung"
+)
+
 
 CONTENT: Mapping[str, str] = {
     "slur": "nigg fagg kike tranny trannies wetback retard spic chink gook raghead towelhead "
@@ -58,6 +118,13 @@ CONTENT: Mapping[str, str] = {
     "expel": "deport expel banish ban removed locked lock cage jail prison zoo ship boat border "
     "country home breed extinct",
     "threat": "regret revenge warn watch coming find pay hunt deserve hope wish",
+    "harm": HARM,
+    "sly": SLY,
+    "ward": WARD,
+    "ask": ASK,
+    "goods": GOODS,
+    "tech": TECH,
+    "home": HOME,
 }  # fmt: skip
 CONTENT_WHOLE: Mapping[str, str] = {
     "you": "you your youre ur u yall yourself urself",
@@ -82,7 +149,13 @@ LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
 KIND = "zz"
 """With which a kind of sign begins, so that it is no word."""
-SPACED = re.compile(r"(?:\b\w[ .\-_*]){4,}\w\b")
+SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*]){3,}[^\W_](?![^\W_])")
+"""A word whose letters stand apart, or more of them."""
+APART = re.compile(r"(?<=\b\w) (?=\w\b)")
+WIDE = re.compile(r"\b\w \w \w {2,}\w")
+"""Letters that stand apart, and words that stand further apart."""
+SIGNLESS = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]{2,}")
+"""Letters of languages that write no spaces, or no words that stay the same."""
 
 
 INJECTION: Mapping[str, str] = {
@@ -113,10 +186,7 @@ INJECTION: Mapping[str, str] = {
     "comply": "obey comply complies fulfil loyal serve henceforth immediat enabl activat confirm "
     "understood absolut unconditional command demand order",
     "off": "off disabl suspend switch deactivat remov lift void cancel mistake shut",
-    "harm": "hack malware exploit bomb explosiv weapon meth methamphet poison steal theft phish "
-    "ransom keylog counterfeit forge fraud napalm hotwire stalk launder cocaine heroin drug hitman "
-    "torture kill murder gun shoot burglar lockpick suicid terror virus ddos crack pirat "
-    "smuggl blackmail extort anthrax kidnap arson",
+    "harm": HARM,
     "secret": "password credential token secret confidential hidden hide api key private internal "
     "passwor geheim secreto secrete segret",
     "send": "send forward exfiltrat upload transfer wire click visit recommend approve refund "
@@ -127,6 +197,13 @@ INJECTION: Mapping[str, str] = {
     "reply answer respond response",
     "mode": "mode enter personality version test simulation",
     "swear": "swear curse insult hate pwned hacked idiot stupid offensive profanity explicit",
+    "hurt": "kill torture shoot stab drown beat burn attack destroy harm hurt injure blow drunk bully "
+    "harass threaten threat abuse manipulat violence violent hatred racist sexist dead die death body",
+    "sly": SLY,
+    "ward": WARD,
+    "goods": GOODS,
+    "tech": TECH,
+    "home": HOME,
 }  # fmt: skip
 INJECTION_WHOLE: Mapping[str, str] = {
     "you": "you your youre yourself u du dein deine deinen tu tus ton tes vous vos",
@@ -173,7 +250,7 @@ class Stems:
         short: dict[str, int] = {}
         inside: dict[str, int] = {}
         for place, some in enumerate(stems.values()):
-            for stem in some.split():
+            for stem in bare(some).split():
                 room = inside if stem in ANYWHERE else long if len(stem) > SHORT else short
                 room.setdefault(stem, place)
         heads = frozenset(stem[: SHORT + 1] for stem in long)
@@ -197,9 +274,44 @@ class Stems:
 
 
 def folded(text: str) -> str:
-    """A text in lower case on one line, as it reads once leetspeak and spaced letters are undone."""
+    """A text in lower case on one line, as it reads once leetspeak is undone."""
     lower = CALLS.sub(" ", " ".join(text.lower().split())).translate(FOLDS)
-    return SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
+    return lower if lower.isascii() else SIGNLESS.sub(_pairs, lower)
+
+
+def joined(text: str) -> str:
+    """A text in which letters that stand apart are words again."""
+    if "  " in text and WIDE.search(text):
+        text = APART.sub("", text)
+    return SPACED.sub(_joined, text)
+
+
+def bare(text: str) -> str:
+    """A text without accents."""
+    return text if text.isascii() else text.translate(_accents())
+
+
+def _joined(match: re.Match[str]) -> str:
+    """Where a mark stands between letters, a space stands between words."""
+    word = match.group()
+    marks = re.sub(r"[.\-_*]", "", word)
+    return marks if marks != word else word.replace(" ", "")
+
+
+def _pairs(match: re.Match[str]) -> str:
+    """Every two letters that stand side by side, as words."""
+    run = match.group()
+    return f" {' '.join(run[place : place + 2] for place in range(len(run) - 1))} "
+
+
+@lru_cache(maxsize=1)
+def _accents() -> dict[int, str | None]:
+    table: dict[int, str | None] = dict.fromkeys(range(0x300, 0x370))
+    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
+        letter = unicodedata.normalize("NFD", chr(code))[0]
+        if letter.isascii():
+            table[code] = letter
+    return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +326,13 @@ class Signs:
     @classmethod
     def of(cls, stems: Mapping[str, str], whole: Mapping[str, str], *, tags: bool = False) -> Signs:
         """From kinds of sign and the words that are of that kind."""
-        words = {word: kind for kind, some in whole.items() for word in some.split()}
+        words = {word: kind for kind, some in whole.items() for word in bare(some).split()}
         return cls(Stems.of(stems), words, tags)
 
     def read(self, text: str) -> str:
         """A text's words, leetspeak and spaced letters undone, and after them its signs in their
         order: `you are an idiot zzyou zzinsult`."""
-        text = text[:LONGEST]
+        text = bare(joined(text[:LONGEST]))
         return " ".join([folded(text), *(KIND + kind for kind in self.kinds(text))])
 
     def kinds(self, text: str) -> list[str]:

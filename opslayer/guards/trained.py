@@ -7,30 +7,32 @@ the middle of a document is an attack all the same.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from opslayer.guards.hidden import hidden
 from opslayer.guards.looked import Action, GuardUnavailable, Looked
 from opslayer.guards.plain import plain
-from opslayer.guards.signs import FOLDS, SPACED, Signs
+from opslayer.guards.signs import FOLDS, Signs, bare, joined
 
 Score = Callable[[Sequence[str]], Sequence[float]]
 """The probability of harm for each text, given by its words and signs, 0 to 1."""
 
 WINDOW, STEP = 600, 450
 """Characters of a window, and from one to the next: a sentence is never only in two halves."""
-WINDOWS = 48
+WINDOWS = 40
 """Windows of one text, at most; of a longer one the beginning, the end, and what lies between at
 even distances."""
 LONGEST = 64 * 2**10
 """Characters that patterns look at: what is longer is looked at in its windows alone."""
-ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
-HOMOGLYPHS = str.maketrans("аеорсухіѕԁɡһոԛԝАВЕКМНОРСТХ", "aeopcyxisdghnqwABEKMHOPCTX")
+LATIN, CYRILLIC = "aeopcyxisdghnqwABEKMHOPCTX", "аеорсухіѕԁɡһոԛԝАВЕКМНОРСТХ"
+HOMOGLYPHS = str.maketrans(CYRILLIC, LATIN)
+LOOKALIKES = frozenset(CYRILLIC)
+WORD = re.compile(r"\w+")
+LETTERS = re.compile(r"[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +51,57 @@ class Trained:
 
     def look(self, text: str) -> Looked:
         """Blocked or passed; raises GuardUnavailable without a model, unless a pattern blocks."""
-        seen = plain(text).text.translate(HOMOGLYPHS)
-        if self._matches(seen):
+        seen = latin(plain(text).text)
+        also = hidden(seen)
+        if self._matches(seen, also):
             return Looked(self.code, Action.BLOCKED, "", {"pattern": 1}, score=1.0)
         if self.score is None:
             raise GuardUnavailable(
                 f"{self.code} has no model yet: opslayer run train_model guard-{self.code}"
             )
-        found = max(self.score([self.signs.read(part) for part in windows(seen)]), default=0.0)
+        parts = [part for one in (seen, *also) for part in windows(one)][:WINDOWS]
+        found = max(self.score([self.signs.read(part) for part in parts]), default=0.0)
         if found >= self.threshold:
             return Looked(self.code, Action.BLOCKED, "", {"model": 1}, score=found)
         return Looked(self.code, Action.PASSED, text, score=found)
 
-    def _matches(self, seen: str) -> bool:
+    def _matches(self, seen: str, also: Sequence[str]) -> bool:
         pattern = _compiled(self.patterns)
-        return any(pattern.search(view) for view in views(seen))
+        return any(pattern.search(view) for one in (seen, *also) for view in views(one))
+
+
+def latin(text: str) -> str:
+    """A text with Latin letters for their Cyrillic look-alikes, in words of Latin letters.
+
+    A word in which only such look-alikes stand is Latin too, unless the text is a Cyrillic one.
+    """
+    if text.isascii() or LOOKALIKES.isdisjoint(text):
+        return text
+    western = 2 * len(LETTERS.findall(text)) > len(text) - text.count(" ")
+
+    def read(match: re.Match[str]) -> str:
+        word = match.group()
+        if word.isascii():
+            return word
+        seen = word.translate(HOMOGLYPHS)
+        return seen if LETTERS.search(word) or (western and seen.isascii()) else word
+
+    return WORD.sub(read, text)
 
 
 def views(text: str) -> Iterator[str]:
-    """A text as it is, and as it reads once leetspeak, spaced letters and base64 are undone."""
+    """A text as it is, and as it reads without accents, leetspeak and spaces between letters."""
     lower = " ".join(text[:LONGEST].lower().split())
+    seen = {lower}
     yield lower
-    folded = lower.translate(FOLDS)
-    if folded != lower:
-        yield folded
-    joined = SPACED.sub(lambda match: re.sub(r"[ .\-_*]", "", match.group()), lower)
-    if joined != lower:
-        yield joined
-    for match in list(ENCODED.finditer(text[:LONGEST]))[:16]:
-        decoded = _decoded(match.group())
-        if decoded:
-            yield decoded.lower()
-
-
-def _decoded(text: str) -> str:
-    """What base64 says, where that is readable text."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        said = raw.decode()
-    except (binascii.Error, ValueError):
-        return ""
-    return said if said.isprintable() else ""
+    for view in (
+        bare(lower),
+        lower.translate(FOLDS),
+        " ".join(joined(text[:LONGEST].lower()).split()),
+    ):
+        if view not in seen:
+            seen.add(view)
+            yield view
 
 
 def windows(text: str) -> list[str]:
