@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from feeds import NOW, content, declared
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opslayer.capability import Capability
 from opslayer.configuration import load_capability
-from opslayer.records import Attempt, Interaction, Start, Status, Usage
+from opslayer.records import Attempt, Feedback, FeedbackKind, Interaction, Start, Status, Usage
 from opslayer.sources.interactions import LogFeed
-from opslayer.sources.logged import Call, Tried, Used
+from opslayer.sources.logged import Call, Told, Tried, Used
 from opslayer.sources.sift import Counts
 from opslayer.steps.ingest import ingest
 from opslayer.stores import Stores
@@ -127,15 +129,69 @@ def test_a_call_is_read_quickly_to_what_its_record_says(changed: dict[str, Any])
     plain = json.loads(asked("i1").model_dump_json())
     entry = Event("a", 1, "interaction", "i1", json.dumps(plain | changed))
     feed = LogFeed(of, Events("sqlite://"))
-    quick, slow = feed.typed([entry]), feed.typed_by([entry], Event.record)
+    quick, slow = feed.typed([entry]), feed.typed([entry], quickly=False)
     assert (quick.rows, quick.answers) == (slow.rows, slow.answers)
     assert (quick.faults, quick.remarks) == (slow.faults, slow.remarks)
 
 
-def test_what_reads_calls_quickly_knows_every_field_of_theirs() -> None:
+FEEDBACK: tuple[dict[str, Any], ...] = (
+    {},
+    {"value": 7},
+    {"value": True},
+    {"value": None},
+    {"value": "many"},
+    {"value": 2**60},
+    {"kind": "correction"},
+    {"kind": "correction", "value": None},
+    {"kind": "thumb", "value": "up"},
+    {"kind": "unheard of"},
+    {"known_time": "2024-05-02T00:00:00+02:00"},
+    {"event_time": "2024-02-30T00:00:00Z"},
+    {"by": "anna", "tenant": "acme"},
+    {"later": "a field of a newer version"},
+)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("interaction"), st.sampled_from(WRITTEN)),
+            st.tuples(st.just("feedback"), st.sampled_from(FEEDBACK)),
+        ),
+        max_size=12,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_entries_read_together_give_what_each_record_says(
+    written: list[tuple[str, dict[str, Any]]],
+) -> None:
+    of = declared("none*", {})
+    said = Feedback(
+        id="f", capability="bikes", interaction_id="i", kind=FeedbackKind.TRUE_VALUE, value=1.5,
+        event_time=NOW, known_time=NOW,
+    )  # fmt: skip
+    plain = {"interaction": asked("i"), "feedback": said}
+    entries = []
+    for number, (kind, changed) in enumerate(written):
+        record = json.loads(plain[kind].model_dump_json()) | {"id": f"{kind}{number}"} | changed
+        entries.append(Event("a", number, kind, f"{kind}{number}", json.dumps(record)))
+    feed = LogFeed(of, Events("sqlite://"))
+    quick, slow = feed.typed(entries), feed.typed(entries, quickly=False)
+    assert (quick.rows, quick.answers) == (slow.rows, slow.answers)
+    assert (quick.statements, quick.remarks) == (slow.statements, slow.remarks)
+    assert {*quick.faults} == {*slow.faults}
+    assert quick.contents == slow.contents
+
+
+def test_what_reads_entries_quickly_knows_every_field_of_theirs() -> None:
     from msgspec.structs import fields
 
-    for quick, record in ((Call, Interaction), (Tried, Attempt), (Used, Usage)):
+    for quick, record in (
+        (Call, Interaction),
+        (Told, Feedback),
+        (Tried, Attempt),
+        (Used, Usage),
+    ):
         assert {one.encode_name for one in fields(quick)} == set(record.model_fields)
         assert {one.encode_name for one in fields(quick) if one.required} == {
             name for name, one in record.model_fields.items() if one.is_required()

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,10 +61,10 @@ class Typed:
 
     rows: pa.Table
     """The good rows, by the schema of the lake's `rows`."""
-    contents: list[bytes]
-    """Digest of each row's event time and inputs, whatever the source."""
+    digests: list[bytes] | None
+    """Each row's content, where row ids are made of it."""
     repeated: np.ndarray
-    """Whether a row's declared id came before in the same file."""
+    """Whether a row's declared id came before in the same file; asked where rows state targets."""
     targets: pa.Array
     """By the lake's value type; null where the source states none."""
     known: pa.Array
@@ -91,7 +90,7 @@ class Typed:
         return replace(
             self,
             rows=self.rows.filter(kept),
-            contents=[self.contents[index] for index in at.tolist()],
+            digests=self.digests and [self.digests[index] for index in at.tolist()],
             repeated=self.repeated[at],
             targets=self.targets.take(pa.array(at)),
             known=self.known.take(pa.array(at)),
@@ -101,6 +100,11 @@ class Typed:
             answers=self.answers and self.answers.filter(_from(self.answers, moment)),
             statements=self.statements and self.statements.filter(_from(self.statements, moment)),
         )
+
+    @property
+    def contents(self) -> list[bytes]:
+        """Digest of each row's event time and inputs, whatever the source."""
+        return contents_of_rows(self.rows) if self.digests is None else self.digests
 
     @property
     def good(self) -> int:
@@ -135,16 +139,16 @@ def typed(capability: Capability, layout: Layout, chunk: Chunk, seen: Seen) -> T
     own = _own(capability, layout, chunk)
     named = [(name or layout.known_time or name, done) for name, done in own.items()]
     faults = _faults(chunk, [*inputs.items(), *named], own[layout.event_time].values)
-    good = np.setdiff1d(np.arange(len(chunk.lines)), [index for index, _ in faults])
-    kept = {name: done.values.take(pa.array(good)) for name, done in own.items()}
-    values = {INPUT + name: done.values.take(pa.array(good)) for name, done in inputs.items()}
-    contents = contents_of(kept[layout.event_time], values)
-    ids, repeated = _ids(layout, kept, contents, seen)
+    good = np.delete(np.arange(len(chunk.lines)), [index for index, _ in faults])
+    kept = {name: _taken(done.values, good) for name, done in own.items()}
+    values = {INPUT + name: _taken(done.values, good) for name, done in inputs.items()}
+    contents = None if layout.id else contents_of(kept[layout.event_time], values)
+    ids, repeated = _ids(layout, kept, contents or [], seen)
     columns = {**_places(layout, chunk, good), **values, "row_id": ids}
     columns |= dict.fromkeys(("event_time", "known_time"), kept[layout.event_time])
     return Typed(
         rows=pa.table(columns, schema=schema(capability, "rows")),
-        contents=contents,
+        digests=contents,
         repeated=repeated,
         targets=kept.get(layout.target or "", pa.nulls(len(good), value_type(capability))),
         known=kept.get(KNOWN, pa.nulls(len(good), MOMENT)),
@@ -155,12 +159,21 @@ def typed(capability: Capability, layout: Layout, chunk: Chunk, seen: Seen) -> T
     )
 
 
-def _places(layout: Layout, chunk: Chunk, good: np.ndarray) -> dict[str, list[Any]]:
+def _taken(values: pa.Array, good: np.ndarray) -> pa.Array:
+    """The good ones of a column; mostly all are."""
+    return values if len(good) == len(values) else values.take(pa.array(good))
+
+
+def _places(layout: Layout, chunk: Chunk, good: np.ndarray) -> dict[str, pa.Array]:
     """Where each row stands in its source."""
+    if isinstance(chunk.files, str):
+        files = pa.repeat(pa.scalar(chunk.files), len(good))
+    else:
+        files = _taken(pa.array(chunk.files, pa.string()), good)
     return {
-        "source": [layout.source] * len(good),
-        "file": [chunk.file(index) for index in good.tolist()],
-        "line": [chunk.lines[index] for index in good.tolist()],
+        "source": pa.repeat(pa.scalar(layout.source), len(good)),
+        "file": files,
+        "line": _taken(pa.array(chunk.lines, pa.int64()), good),
     }
 
 
@@ -236,23 +249,25 @@ def _faults(
 
 def _ids(
     layout: Layout, kept: Mapping[str, pa.Array], contents: list[bytes], seen: Seen
-) -> tuple[list[str], np.ndarray]:
+) -> tuple[pa.Array, np.ndarray]:
     """Row ids, and which of them came before in the file.
 
     Without a declared id: a digest of the source, the content and how often this content came
     before in the file, so that a file that has grown gives its old rows their old ids.
     """
     if layout.id:
-        ids = kept[layout.id].to_pylist()
-        hashes = [blake2b(id.encode(), digest_size=8).digest() for id in ids]
-        return ids, seen.earlier(_numbers(hashes)) > 0
+        given = kept[layout.id]
+        if layout.target is None:  # then nobody asks which came before
+            return given, np.zeros(len(given), dtype=bool)
+        hashes = [blake2b(id.encode(), digest_size=8).digest() for id in given.to_pylist()]
+        return given, seen.earlier(_numbers(hashes)) > 0
     prefix = f"{layout.source}\x1f".encode()
     counts = seen.earlier(_numbers([content[:8] for content in contents]))
     ids = [
         blake2b(prefix + content + b"%d" % count, digest_size=16).hexdigest()
         for content, count in zip(contents, counts.tolist(), strict=True)
     ]
-    return ids, np.zeros(len(ids), dtype=bool)
+    return pa.array(ids, pa.string()), np.zeros(len(ids), dtype=bool)
 
 
 def _numbers(hashes: list[bytes]) -> np.ndarray:
@@ -268,6 +283,16 @@ def contents_of(event: pa.Array, values: Mapping[str, pa.Array]) -> list[bytes]:
         parts.append(pc.binary_join_element_wise(pa.scalar(f"\n{name}"), length, text, ":"))
     joined = pc.binary_join_element_wise(*parts, "", null_handling="skip")
     return [blake2b(text.encode(), digest_size=16).digest() for text in joined.to_pylist()]
+
+
+def contents_of_rows(rows: pa.Table) -> list[bytes]:
+    """As `contents_of`, of rows of the lake."""
+    columns = {
+        name: rows.column(name).combine_chunks()
+        for name in rows.column_names
+        if name.startswith(INPUT)
+    }
+    return contents_of(rows.column("event_time").combine_chunks(), columns)
 
 
 def _canonical(values: pa.Array) -> pa.Array:

@@ -13,15 +13,16 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from opslayer.capability import Capability
 from opslayer.records import TagSource
 from opslayer.sources.chunk import Fault, shortened
-from opslayer.sources.contract import Typed, contents_of
+from opslayer.sources.contract import Typed, contents_of_rows
 from opslayer.sources.present import Present
-from opslayer.stores.lake import INPUT, Lake, literal, moment, schema
+from opslayer.stores.lake import Lake, literal, moment, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Sieve:
         typed = everything.since(self.since) if self.since else everything
         new, contrary = self._compare(typed)
         tags = _Stated(typed, self, contrary).tags()
-        rows = typed.rows.take(pa.array(new, pa.int64()))
+        every = len(new) == len(typed.rows)
+        rows = typed.rows if every else typed.rows.take(pa.array(new, pa.int64()))
         bad = [*typed.faults, *contrary.values()]
         quarantine = self.quarantine(bad)
         said = self._unknown("tags", "id", typed.statements)
@@ -123,9 +125,11 @@ class Sieve:
 
     def _answers(self, typed: Typed, contrary: set[int]) -> pa.Table:
         """What was served for the rows that are good."""
+        new = self._unknown("answers", "row_id", typed.answers)
+        if typed.answers is None or (len(typed.answers) == len(typed.rows) and not contrary):
+            return new  # every row that has one is good
         ids = typed.rows.column("row_id").to_pylist()
         good = pa.array([id for at, id in enumerate(ids) if at not in contrary], pa.string())
-        new = self._unknown("answers", "row_id", typed.answers)
         return new.filter(pc.is_in(new.column("row_id"), good))
 
     @property
@@ -135,9 +139,12 @@ class Sieve:
 
     def _compare(self, typed: Typed) -> tuple[list[int], dict[int, Fault]]:
         """Which rows are new, and which repeat an id with other content; the rest is present."""
-        contents = self._contents(typed)
-        new, contrary = [], {}
+        held = self._held(typed)
         ids = typed.rows.column("row_id").to_pylist()
+        if not len(held) and len({*ids}) == len(ids):
+            return [*range(len(ids))], {}  # nothing to compare a content with
+        contents = dict(zip(held.column("row_id").to_pylist(), contents_of_rows(held), strict=True))
+        new, contrary = [], {}
         for at, (id, content) in enumerate(zip(ids, typed.contents, strict=True)):
             first = contents.setdefault(id, content)
             if first is content:
@@ -146,22 +153,15 @@ class Sieve:
                 contrary[at] = _contrary(typed, at, "duplicate id, with other inputs or time")
         return new, contrary
 
-    def _contents(self, typed: Typed) -> dict[str, bytes]:
-        """The contents of those rows that the lake holds, by id."""
+    def _held(self, typed: Typed) -> pa.Table:
+        """Those rows, as the lake holds them."""
         ids = typed.rows.column("row_id").combine_chunks()
         event = typed.rows.column("event_time")
         where = "true"
         if len(ids) and not typed.declared_id:
             first, last = (moment(pc.min_max(event)[end].as_py()) for end in ("min", "max"))
             where = f"event_time BETWEEN {first} AND {last}"
-        held = self.present.rows("rows", "row_id", ids, where).combine_chunks()
-        inputs = {
-            name: held.column(name).combine_chunks()
-            for name in held.column_names
-            if name.startswith(INPUT)
-        }
-        contents = contents_of(held.column("event_time").combine_chunks(), inputs)
-        return dict(zip(held.column("row_id").to_pylist(), contents, strict=True))
+        return self.present.rows("rows", "row_id", ids, where).combine_chunks()
 
     def _unknown(self, table: str, key: str, found: pa.Table | None) -> pa.Table:
         if found is None:
@@ -203,11 +203,13 @@ class _Stated:
 
     def __init__(self, typed: Typed, sieve: Sieve, contrary: dict[int, Fault]) -> None:
         self._typed, self._sieve, self._contrary = typed, sieve, contrary
-        stated = pc.is_valid(typed.targets).to_pylist()
-        self._at = [at for at in range(len(stated)) if stated[at] and at not in contrary]
+        stated = np.flatnonzero(pc.is_valid(typed.targets).to_numpy(zero_copy_only=False))
+        self._at = [at for at in stated.tolist() if at not in contrary]
 
     def tags(self) -> pa.Table:
         """The new tags; a contradiction is added to the contrary rows."""
+        if not self._at:
+            return schema(self._sieve.capability, "tags").empty_table()
         ids = self._typed.rows.column("row_id").to_pylist()
         targets, current = self._typed.targets.to_pylist(), self._current()
         made: list[tuple[int, str, str | None]] = []

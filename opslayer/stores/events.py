@@ -45,6 +45,8 @@ ADOPTED = "adopted"
 """The writer of feedback whose interaction came later than itself."""
 ATTEMPTS = 20
 """Times an append starts again because another process took its number or its id first."""
+STEP = 1_000
+"""Entries of a stretch that are held at once."""
 ASKED = 500
 """Ids looked up in one statement: SQLite and PostgreSQL both bound its length."""
 HEARD = (Status.ANSWERED.value, Status.INCOMPLETE.value)
@@ -373,8 +375,10 @@ class Events:
                         events.c.number <= stretch.upto[writer],
                     )
                     .order_by(events.c.number)
+                    .execution_options(yield_per=STEP)
                 )
-                yield from map(Event._make, connection.execute(query).all())
+                for part in connection.execute(query).partitions():
+                    yield from map(Event._make, part)
 
 
 def _reach(
@@ -446,10 +450,18 @@ def _append(connection: Connection, entries: Sequence[Row], writer: str) -> Appe
         )
     ]
     if rows:
-        # In one order, so that of two who append the same ones none waits for the other for ever.
-        connection.execute(insert(events), sorted(rows, key=itemgetter("kind", "id")))
+        connection.execute(insert(events), _in_order(connection, rows))
     count(connection, (said for one, said in wanted.values() if one.kind == "interaction"))
     return Appended(len(rows), refused, taken_out)
+
+
+def _in_order(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Where several may write at once, in one order, so that of two who append the same entries
+    none waits for the other for ever. SQLite, which has one writer, lays them down as they come:
+    in the order in which they are read, or each would be looked for all over the file."""
+    if connection.dialect.name == "sqlite":
+        return rows
+    return sorted(rows, key=itemgetter("kind", "id"))
 
 
 def _refuse(connection: Connection, read: Sequence[tuple[Row, Mapping[str, Any]]]) -> int:
