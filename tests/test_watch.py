@@ -22,7 +22,7 @@ from opslayer.steps.champion import champion
 from opslayer.steps.decide import decide
 from opslayer.steps.ingest import ingest
 from opslayer.steps.memory import recall
-from opslayer.steps.monitor import monitor
+from opslayer.steps.monitor import LOOK_BACK, monitor
 from opslayer.steps.observe import Span, observe
 from opslayer.steps.promote import Rollback, rollback
 from opslayer.steps.waiting import waiting
@@ -97,6 +97,22 @@ def test_a_monitor_that_slept_finds_what_one_that_looked_daily_found(
         daily, slept = plant.judged(kind), sleeper.judged(kind)
         assert list(daily) == list(slept)
         assert {k: v.outcome for k, v in daily.items()} == {k: v.outcome for k, v in slept.items()}
+
+
+def test_a_monitor_that_slept_for_many_windows_skips_none(plant: Plant) -> None:
+    """A month of hourly windows is far more than those whose labels are waited for."""
+    hourly = {"window": timedelta(hours=1), "report": "never"}
+    monitored = plant.spec.monitor.model_copy(update=hourly)
+    plant.spec = plant.spec.model_copy(update={"monitor": monitored})
+    plant.watch(TRAINED)
+    seen = max(plant.judged(VerdictKind.ALARM), default=0)
+    plant.watch(TRAINED + 5 * DAY)
+    looked = plant.judged(VerdictKind.ALARM)
+    assert len(looked) > 2 * LOOK_BACK
+    assert sorted(looked) == list(range(min(looked), max(looked) + 1))
+    assert min(looked) <= seen + 1 or not seen
+    plant.watch(TRAINED + 8 * DAY)
+    assert set(looked) <= set(plant.judged(VerdictKind.QUALITY)), "labels come two days late"
 
 
 @contextmanager
