@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opslayer.judgement.policy import Decision, Facts
 
 LATE = 100
-"""Verdicts read beside those of windows that nobody has decided on: of older ones, labelled late."""
+"""Verdicts read beside those of undecided windows: of older ones, whose labels came late."""
 MOST = 10_000
 """Windows about which the policy hears at once: hourly ones for a year in which nobody watched."""
 
