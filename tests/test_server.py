@@ -164,6 +164,27 @@ def test_a_watch_whose_worker_and_server_died_keeps_no_later_one_waiting(up: Up)
     assert up.run("watch_production", "2024-02-05T00:00:00Z") == "COMPLETED"
 
 
+def test_of_a_schedule_s_runs_that_are_late_together_one_does_the_work(up: Up) -> None:
+    """As a worker finds them that was away for days."""
+    wait_for(lambda: up.ask("/task_runs/filter"))  # a first watch has been, whichever
+    deployment = wait_for(lambda: up.deployment("watch_production"))
+    path, late = f"/deployments/{deployment['id']}/create_flow_run", []
+    for day in range(1, 6):
+        due = f"2025-01-{day:02}T06:00:00Z"
+        asked = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}}
+        asked["idempotency_key"] = f"late {due}"
+        late.append(wait_for(lambda: up.ask(path, asked))["id"])  # noqa: B023 - waited for here
+    runs = {"flow_runs": {"id": {"any_": late}}}
+
+    def ended() -> bool:
+        states = [one["state_type"] for one in up.ask("/flow_runs/filter", runs) or []]
+        return states == ["COMPLETED"] * len(late)
+
+    wait_for(ended, 400)
+    tasks = up.ask("/task_runs/filter", runs)
+    assert [one["flow_run_id"] for one in tasks if one["name"].startswith("monitor")] == late[-1:]
+
+
 def test_the_run_page_shows_verdicts_drift_and_pages(up: Up) -> None:
     keys = {one["key"] for one in up.ask("/artifacts/filter") or []}
     name = drifting.NAME
