@@ -40,8 +40,8 @@ class Replica:
             strange = [Called(gateway.url, STRANGER).ask(client) for _ in range(5)]
             ready = client.get(f"{gateway.url}/readyz")
             alive = client.get(f"{gateway.url}/healthz")
-        for status in sorted({f"{one.status_code} {one.text[:160]}" for one in said + strange}):
-            say(f"{name}: started cold: {status}")
+        for why in sorted({one.text[:200] for one in said + strange if one.status_code != 200}):
+            say(f"{name}: started cold: {why}")
         say(f"{name}: started cold: {ready.json()['status']} {ready.json()['faults']}")
         wrong = sum(one.status_code != 200 for one in said)
         yield Bar(f"{name}_cold_not_answered", wrong, "<= 0", of=CALLS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from backend import copy_home
 from sqlalchemy import Engine, event
@@ -113,6 +116,40 @@ def test_a_monitor_that_slept_for_many_windows_skips_none(plant: Plant) -> None:
     assert min(looked) <= seen + 1 or not seen
     plant.watch(TRAINED + 8 * DAY)
     assert set(looked) <= set(plant.judged(VerdictKind.QUALITY)), "labels come two days late"
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZoneInfo]:
+    """A machine whose own clock is turned twice a year."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield ZoneInfo("Europe/Berlin")
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(("turned", "hours"), [("2024-03-31", 23), ("2024-10-27", 25)])
+def test_a_night_in_which_clocks_are_turned_doubles_and_skips_no_window(
+    turned: str, hours: int, tmp_path: Path, berlin: ZoneInfo
+) -> None:
+    """The rows are dated by that clock, with its offset: one hour is missing, or there twice."""
+    frame = drifting.rows(days=44, per_day=480)
+    day = datetime.fromisoformat(turned).replace(tzinfo=berlin)
+    began = pd.Timestamp(day.astimezone(UTC)) - 20 * DAY
+    moments = pd.date_range(began, periods=len(frame), freq="3min").tz_convert("Europe/Berlin")
+    frame["measured_at"] = [moment.isoformat() for moment in moments]
+    configs = drifting.write(tmp_path, frame, drifting.LINE)
+    spec, stores = drifting.capability(configs), Stores.at(Settings(home=tmp_path / "home"))
+    hourly = spec.monitor.model_copy(update={"window": timedelta(hours=1)})
+    soon = spec.labels.model_copy(update={"delay": timedelta(0)})
+    plant = Plant(spec.model_copy(update={"monitor": hourly, "labels": soon}), stores)
+    drifting.train(plant.spec, stores, began.to_pydatetime() + 19.5 * DAY)
+    for hour in (-1, 2, 3, 27):  # by the clock on the wall
+        plant.watch((day + timedelta(hours=hour)).astimezone(UTC))
+    night = range(plant.window(day), plant.window(day + DAY))
+    assert len(night) == hours
+    judged = plant.judged(VerdictKind.QUALITY)
+    assert [judged[window].numbers["rows"] for window in night] == [20] * hours
 
 
 @contextmanager
