@@ -294,6 +294,25 @@ def test_calls_a_minute_are_bounded_by_the_key(locked: Served, configs: Path) ->
     assert int(replies[-1].headers["retry-after"]) >= 1
 
 
+def test_a_start_where_nothing_can_be_written_says_so_and_the_way_out(
+    configs: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "gateway").write_text("no folder")
+    said = subprocess.run(
+        [sys.executable, "-m", "commands", "serve", "--port", str(free_port())],
+        env={**os.environ, "OPSLAYER_HOME": str(home), "OPSLAYER_CONFIGS": str(configs)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert f"{home / 'gateway' / 'metrics'} can't be written to (Not a directory)" in said.stderr
+    assert "OPSLAYER_HOME" in said.stderr
+
+
 def test_what_was_loaded_once_answers_while_the_ledger_is_away(
     configs: Path, tmp_path: Path
 ) -> None:
