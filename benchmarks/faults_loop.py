@@ -6,8 +6,12 @@ fault strikes while a retrain is under way, and lasts for a while. Meanwhile cal
 answered by what was released before, and `opslayer doctor` has to name the cause. Afterwards every
 acknowledged call is in the log once, and the retrain has ended with one version and one release.
 
-Half of the clients send no key: these are answered whatever is away. The calls of the others need
-the ledger, which promises that a key is answered once: without it they are told when to come again.
+Half of the clients send no `Idempotency-Key`: these are answered whatever is away. The calls of the
+others need the ledger, which promises that a key is answered once: without it they are told when to
+come again. Where a store is away, another gateway is started meanwhile, too (`cold_start`).
+
+A machine of which training takes every processor makes a gateway late, which then refuses some
+calls as `overloaded`. These count in the share that was answered; a second bar leaves them out.
 
 `FAULTS=database_hangs,s3_hangs` runs some of them alone.
 """
@@ -20,34 +24,30 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from benchmarks import harmed
 from benchmarks.bars import Bar, finish, say
-from benchmarks.closed_loop import loop
+from benchmarks.callers import Called, Heard, Load
+from benchmarks.closed_loop import Prefect, loop
+from benchmarks.cold_start import Replica
 from benchmarks.servers import Server, Servers, servers, until
 from flows.ground import Ground
-from opslayer.records import Cause
+from opslayer.records import Cause, Role, VerdictKind
 from opslayer.stores import tracking
+from opslayer.stores.ledger.keys import Terms
 from tests.serving import Served, serving
 
 NAME = harmed.NAME
 LASTS = 20.0
 """Seconds for which a fault lasts, at least: doctor is asked meanwhile."""
-CLIENTS = 2
-"""Without keys, and as many with them."""
-PAUSE = 0.05
-"""Seconds between two calls of a client: a light load."""
 PATIENCE = 300.0
 """Seconds for a retrain to end after a fault."""
 ROOM = 64 * 1024 * 1024
@@ -55,91 +55,12 @@ ROOM = 64 * 1024 * 1024
 
 
 DAY = 86_400
+DAYS = 30
+MONTH = 900.0
+"""Seconds for a month's runs to end, each in a process of its own."""
 SHIM = Path(__file__).with_name("jumping_clock.c")
 COMPILER = shutil.which("cc")
 """Without one no clock jumps here, which is said."""
-
-
-# The clients.
-
-
-@dataclass
-class Heard:
-    """What clients heard."""
-
-    answered: dict[str, str] = field(default_factory=dict)
-    """Interaction by key."""
-    calls: int = 0
-    """Calls that were sent, repeats included."""
-    refused: Counter[str] = field(default_factory=Counter)
-    """Calls that were not answered, by why."""
-    bare: int = 0
-    """Of the refused, those that say nothing of when to come again."""
-    slowest: float = 0.0
-
-
-class Load:
-    """Clients that call all the time, all with keys or all without."""
-
-    def __init__(self, url: str, keys: bool) -> None:
-        self.url, self.keys, self.heard, self.lock = url, keys, Heard(), threading.Lock()
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self._call, args=(n,)) for n in range(CLIENTS)]
-
-    def turn(self) -> Heard:
-        """What was heard up to now; from here on it is counted anew."""
-        with self.lock:
-            said, self.heard = self.heard, Heard()
-        return said
-
-    def _call(self, number: int) -> None:
-        place = 0
-        with httpx.Client(timeout=30) as client:
-            while not self.over.is_set():
-                place += 1
-                key = f"{number}-{place}-{time.time_ns()}"
-                while not self.over.is_set() and not self._once(client, key):
-                    self.over.wait(PAUSE)
-                self.over.wait(PAUSE)
-
-    def _once(self, client: httpx.Client, key: str) -> bool:
-        asked = {"dataframe_records": [{"size": 1.0, "colour": "red"}]}
-        path, began = f"{self.url}/v1/capabilities/{NAME}/invocations", time.monotonic()
-        try:
-            named = {"idempotency-key": key} if self.keys else {}
-            reply = client.post(path, json=asked, headers=named)
-        except httpx.TransportError as error:
-            self._note(key, began, None, type(error).__name__)
-            return False
-        if reply.status_code == 200 and "x-opslayer-fallback" not in reply.headers:
-            self._note(key, began, reply.headers["x-opslayer-interaction"], "")
-            return True
-        why = f"{reply.status_code} {reply.headers.get('x-opslayer-fallback') or reply.text[:200]}"
-        self._note(key, began, None, why, "retry-after" in reply.headers)
-        return False
-
-    def _note(
-        self, key: str, began: float, interaction: str | None, why: str, told: bool = True
-    ) -> None:
-        with self.lock:
-            heard = self.heard
-            heard.calls += 1
-            heard.slowest = max(heard.slowest, time.monotonic() - began)
-            if interaction is not None:
-                heard.answered[key] = interaction
-            else:
-                heard.refused[why] += 1
-                heard.bare += not told
-
-    def __enter__(self) -> Load:
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
 
 # The installation.
@@ -153,9 +74,12 @@ class Scene:
     here: Ground
     folder: Path
     gateway: Served
+    replica: Replica
     loads: tuple[Load, Load]
     """Without keys, and with them."""
     harms: int = 0
+    late: list[str] = field(default_factory=list)
+    """Flow runs that came late."""
 
     def turn(self) -> list[Heard]:
         """What the clients heard since it was asked last."""
@@ -203,9 +127,13 @@ def scene(folder: Path) -> Iterator[Scene]:
         causes = here.stores.ledger.causes
         causes.open(first := harmed.harm(0))
         until(lambda: causes.get(first.id).status == "done", PATIENCE, "the first release")
+        terms = Terms(name="clients", roles=(Role.CALL,))
+        key = here.stores.ledger.keys.create(terms, datetime.now(UTC)).secret
+        replica = Replica(folder / "cold", folder / "given", key)
         gateway = stack.enter_context(serving(folder / "disk" / "home", folder / "given"))
-        plain, keyed = (stack.enter_context(Load(gateway.url, keys)) for keys in (False, True))
-        yield Scene(there, here, folder, gateway, (plain, keyed), harms=1)
+        called = Called(gateway.url, key)
+        plain, keyed = (stack.enter_context(Load(called, keys)) for keys in (False, True))
+        yield Scene(there, here, folder, gateway, replica, (plain, keyed), harms=1)
 
 
 @contextmanager
@@ -237,6 +165,10 @@ class Fault:
     """Whether calls have to be answered meanwhile: a full disk has what journals took ahead."""
     keys: bool = True
     """Whether calls with keys are answered too."""
+    cold: bool = False
+    """Whether a gateway is started meanwhile: it has to answer as well."""
+    after: Callable[[Scene, str], Iterator[Bar]] = lambda *_: iter(())
+    """What is to be seen once it is over."""
 
 
 @contextmanager
@@ -317,6 +249,44 @@ def spoilt(scene: Scene) -> Iterator[None]:
             client.put_object(Bucket="models", Key=key, Body=content)
 
 
+@contextmanager
+def a_month_late(scene: Scene) -> Iterator[None]:
+    """A worker finds every run of a month's schedule at once, as after a month away."""
+    server = Prefect(os.environ["PREFECT_API_URL"])
+    made = server.deployment("watch_production")
+    assert made is not None, "the worker has registered it"
+    today = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0)
+    for day in range(DAYS, 0, -1):
+        due = (today - timedelta(days=day)).isoformat()
+        run = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}}
+        asked = server.ask(f"/deployments/{made['id']}/create_flow_run", run)
+        scene.late.append(asked["id"])
+    yield
+
+
+def watched_once(scene: Scene, name: str) -> Iterator[Bar]:
+    """Every late run has ended, one of them has watched, and no window was left out."""
+    server = Prefect(os.environ["PREFECT_API_URL"])
+    late = {"flow_runs": {"id": {"any_": scene.late}}}
+
+    def ended() -> list[str]:
+        states = [one["state_type"] for one in server.ask("/flow_runs/filter", late) or []]
+        return [one for one in states if one not in ("SCHEDULED", "PENDING", "RUNNING")]
+
+    with suppress(TimeoutError):
+        until(lambda: len(ended()) == DAYS, MONTH, "the late runs to end")
+    yield Bar(f"{name}_runs_not_completed", DAYS - ended().count("COMPLETED"), "<= 0", of=DAYS)
+    tasks = server.ask("/task_runs/filter", late) or []
+    watches = [one for one in tasks if one["name"].startswith("monitor")]
+    yield Bar(f"{name}_runs_that_watched", len(watches), "== 1")
+    kept = scene.here.stores.ledger.verdicts.list(NAME, VerdictKind.QUALITY, limit=1000)
+    judged = sorted(one.numbers["window"] for one in kept)
+    yield Bar(f"{name}_windows", len(judged), ">= 10")
+    gaps = judged[-1] - judged[0] + 1 - len(set(judged)) if judged else 0
+    yield Bar(f"{name}_windows_left_out", gaps, "<= 0", of=len(judged))
+    yield Bar(f"{name}_windows_doubled", len(judged) - len(set(judged)), "<= 0", of=len(judged))
+
+
 def second(scene: Scene) -> Any:
     """Another worker and another relay, on the same server."""
     return loop(scene.folder / "second")
@@ -358,33 +328,52 @@ FAULTS = (
         *("database_stopped", lambda scene: stopped(scene.there.postgres)),
         *("database", "does not answer"),
         keys=False,
+        cold=True,
     ),
     Fault(
         *("database_hangs", lambda scene: hanging(scene.there.postgres)),
         *("database", "does not answer"),
         keys=False,
+        cold=True,
     ),
-    Fault("registry_stopped", lambda scene: stopped(scene.there.mlflow), "registry", "MLflow at"),
-    Fault("registry_hangs", lambda scene: hanging(scene.there.mlflow), "registry", "MLflow at"),
-    Fault("s3_hangs", lambda scene: hanging(scene.there.s3), "lake", "s3://lake"),
-    Fault("prefect_stopped", lambda scene: stopped(scene.there.prefect), "prefect", "not answer"),
+    Fault(
+        *("registry_stopped", lambda scene: stopped(scene.there.mlflow), "registry", "MLflow at"),
+        cold=True,
+    ),
+    Fault(
+        *("registry_hangs", lambda scene: hanging(scene.there.mlflow), "registry", "MLflow at"),
+        cold=True,
+    ),
+    Fault("s3_hangs", lambda scene: hanging(scene.there.s3), "lake", "s3://lake", cold=True),
+    Fault("s3_denies", lambda scene: scene.there.s3.refusing("403"), "lake", "Denied", cold=True),
+    Fault("s3_busy", lambda scene: scene.there.s3.refusing("503"), "lake", "SlowDown", cold=True),
+    Fault(
+        *("prefect_stopped", lambda scene: stopped(scene.there.prefect), "prefect", "not answer"),
+        cold=True,
+    ),
     Fault("prefect_hangs", lambda scene: hanging(scene.there.prefect), "prefect", "not answer"),
     Fault("newer_schema", newer_schema, "database", "has schema 9999"),
     Fault("spoilt_model", spoilt, "models", "model.skops"),
     Fault("two_schedulers", second),
     Fault("clock_ahead", lambda scene: clock(scene, DAY), "clock", "ahead of the database's"),
     Fault("clock_behind", lambda scene: clock(scene, -DAY), "clock", "behind the database's"),
-    Fault("disk_full", full, "disk", "are free on the disk", serves=False),
+    Fault("disk_full", full, "disk", "0.0 GB are free on the disk", serves=False),
+    # It trains by itself, for a moment that later harms come before: so it is the last.
+    Fault("a_month_late", a_month_late, after=watched_once),
 )
 
 
 def strike(scene: Scene, fault: Fault) -> Iterator[Bar]:
     """One fault from its start to the end of what it struck; its bars."""
+    if fault.cold:
+        scene.replica.warm()
     cause = scene.harm()
     until(lambda: scene.status(cause) != "open", PATIENCE, "the retrain to begin")
     before, began = scene.turn(), time.monotonic()
     with fault.during(scene):
         found = scene.doctor()
+        if fault.cold:
+            yield from scene.replica.start(fault.name, degraded=fault.code == "database")
         while time.monotonic() < began + LASTS:
             time.sleep(0.2)
         during = scene.turn()
@@ -400,7 +389,7 @@ def strike(scene: Scene, fault: Fault) -> Iterator[Bar]:
     if fault.code:
         yield Bar(f"{fault.name}_named_by_doctor", len(named), ">= 1")
     else:
-        failures = [one for one in found if one["status"] == "failure"]
+        failures = [one for one in found if one["status"] == "failure" and one["code"] != "disk"]
         yield Bar(f"{fault.name}_failures_of_doctor", len(failures), "<= 0")
     for load, calls in zip(scene.loads, during, strict=True):
         answered = fault.serves and (fault.keys or not load.keys)
@@ -408,6 +397,7 @@ def strike(scene: Scene, fault: Fault) -> Iterator[Bar]:
     yield from _kept(scene, fault, heard)
     yield from _once(scene, fault, cause)
     yield Bar(f"{fault.name}_answers_again_seconds", back, "<= 5")
+    yield from fault.after(scene, fault.name)
 
 
 def _back(scene: Scene) -> float:
@@ -424,6 +414,8 @@ def _served(name: str, heard: Heard, answered: bool) -> Iterator[Bar]:
     say(f"{name}: {heard.calls} calls, {dict(heard.refused)}, the slowest {heard.slowest:.1f} s")
     if answered:
         yield Bar(f"{name}_answered", 1 - refused / max(1, heard.calls), ">= 0.999")
+        away = (refused - heard.overloaded) / max(1, heard.calls)
+        yield Bar(f"{name}_answered_but_for_overload", 1 - away, ">= 0.999")
         return
     polite = sum(count for why, count in heard.refused.items() if why[:3] in ("503", "507"))
     yield Bar(f"{name}_refused_otherwise", refused - polite, "<= 0", of=refused)

@@ -45,16 +45,20 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     process: subprocess.Popen[bytes] | None = None
+    around: Mapping[str, str] = field(default_factory=dict)
+    """The environment at its first start, which is that of each later one: other machines' clocks
+    do not jump."""
 
     def start(self) -> None:
         """Start it, in a group of its own, and wait until it answers."""
+        self.around = self.around or dict(os.environ)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **self.environment},
+                env={**self.around, **self.environment},
                 user=self.user,
                 cwd="/" if self.user else None,
                 start_new_session=True,
@@ -96,6 +100,16 @@ class Server:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    @contextmanager
+    def refusing(self, status: str) -> Iterator[None]:
+        """S3 alone: answer every call with 403 or 503."""
+        told = Path(self.command[-1])
+        told.write_text(status)
+        try:
+            yield
+        finally:
+            told.unlink()
+
     def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         for one in descendants(self.process.pid):  # PostgreSQL's lead groups
@@ -126,7 +140,7 @@ def servers(folder: Path) -> Iterator[Servers]:
             "postgres", command, f"tcp://{at}", folder / "postgres.log", user=backend.server_user()
         )
         port = backend.free_port()
-        moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        moto = [sys.executable, "-m", "benchmarks.refusing_s3", str(port), str(folder / "refuse")]
         s3 = Server("s3", moto, f"tcp://127.0.0.1:{port}", folder / "s3.log")
         for one in (postgres, s3):
             one.start()

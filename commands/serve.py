@@ -20,7 +20,7 @@ from commands.forked import Fork, Forked
 from commands.loading import METRICS, begin, environment
 from commands.output import AsJson, complain, emit, say
 from commands.supervisor import Service, supervise
-from opslayer.errors import OpslayerError, Refused
+from opslayer.errors import OpslayerError, Refused, StoreError
 from opslayer.stop import stop_signal
 
 LOOPBACK = "127.0.0.1"
@@ -67,9 +67,21 @@ def load(here: Context) -> None:
     they start; tells a broken file first."""
     here.capabilities()
     own = environment(here.settings)
-    shutil.rmtree(own[METRICS], ignore_errors=True)
-    Path(own[METRICS]).mkdir(parents=True)
+    _empty(Path(own[METRICS]))
     begin(here.settings)
+
+
+def _empty(folder: Path) -> None:
+    """A folder with nothing in it; raises StoreError where the disk takes nothing."""
+    try:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} can't be written to ({error.strerror}), and no answer leaves before it is "
+            "on disk: give this user the right, mount the disk for writing, or set OPSLAYER_HOME"
+        ) from error
 
 
 def introduce(here: Context) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from prefect import flow
 
 from flows.ground import ground, moment
+from flows.overtaken import overtaken
 from opslayer.steps.improve import Improved
 from opslayer.stores.journal import drain
 from tasks import artifacts, loop
@@ -19,6 +20,8 @@ def improve_prompt(capability: str, as_of: datetime | None = None, by: str = "lo
     Raises Refused where no prompt serves, NotEnoughData where too few answers were rated,
     StoreError where the upstreams answer nothing.
     """
+    if as_of is None and overtaken():
+        return Improved(None, "a later run is due as well: it asks the upstreams for this one")
     here, now = ground(capability), moment(as_of)
     drain(here.stores.journal, here.stores.events)
     case = loop.gather(here.capability, here.stores)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.events import emit_event
 from prefect.runtime import deployment
 
 from flows.expire_data import remove_old
 from flows.ground import Ground, ground, moment
 from flows.ingest_data import take_in
+from flows.overtaken import overtaken
 from flows.retrain_model import retrain_model
 from opslayer.errors import NotFound, StoreError
 from opslayer.records import Cause, Verdict, VerdictKind
@@ -38,7 +39,10 @@ class Watched:
 @flow(name="watch_production", flow_run_name="{capability}")
 def watch_production(capability: str, as_of: datetime | None = None) -> Watched:
     """Remove what is too old, take in what is new, judge every window that is due, decide, report,
-    retrain if it pays."""
+    retrain if it pays. Of a schedule's runs that are late together, the newest does so alone."""
+    if as_of is None and overtaken():
+        get_run_logger().info("a later run is due as well, and watches for this one")
+        return Watched((), ())
     here, now = ground(capability), moment(as_of)
     need_release(here)
     if as_of is None:

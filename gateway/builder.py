@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -78,12 +79,19 @@ class Builder:
             basis = (capability, remembered.newest, remembered.previous, tuple(guards.items()))
             if self._seen.get(capability.name) == basis and now[capability.name].ready:
                 continue
-            serving = self._serving(capability, remembered, {n: g for n, (_, g) in guards.items()})
+            looking = {name: guard for name, (_, guard) in guards.items()}
+            serving = self._serving(capability, remembered, looking)
             if serving.reason:
                 news.faults[capability.name] = serving.reason
                 earlier = now.get(capability.name)
                 if earlier is not None and earlier.ready:
                     continue  # what is loaded goes on until its successor is whole
+                before = self._before(capability, remembered)
+                if before and not (again := self._serving(capability, before, looking)).reason:
+                    news.servings.append(again)  # as if it were loaded: the next look tries anew
+                    continue
+            elif remembered != self.last_known.load(capability.name):
+                self.last_known.save(capability.name, remembered)
             self._seen[capability.name] = basis
             news.servings.append(serving)
         named = {capability.name for capability in capabilities}
@@ -98,13 +106,21 @@ class Builder:
         if "ledger" in news.faults:  # each further question would wait as long
             return self.last_known.load(capability.name)
         try:
-            found = self._from_ledger(capability)
+            return self._from_ledger(capability)
         except StoreError as error:
             news.faults["ledger"] = str(error)
             return self.last_known.load(capability.name)
-        if found != self.last_known.load(capability.name):
-            self.last_known.save(capability.name, found)
-        return found
+
+    def _before(self, capability: Capability, newer: Remembered) -> Remembered | None:
+        """What served last where what is to serve now can't be had; nothing that was erased."""
+        known = self.last_known.load(capability.name)
+        if known.newest is None or known == newer:
+            return None
+        try:
+            gone = self.stores.ledger.forgotten.of(capability.name).keys()
+        except StoreError:  # it went away just now, which the next look meets first
+            return None
+        return None if known.newest.model_versions & gone else known
 
     def _from_ledger(self, capability: Capability) -> Remembered:
         ledger = self.stores.ledger
@@ -229,6 +245,10 @@ class Builder:
                 self._guard(name, named[GUARDS[name]], known[GUARDS[name]])
             except OpslayerError as error:
                 news.faults[f"guard {name}"] = str(error)
+                before = self._before(named[GUARDS[name]], known[GUARDS[name]])
+                if before and name not in self._guards:
+                    with suppress(OpslayerError):
+                        self._guard(name, named[GUARDS[name]], before)
         return {name: guard for name, guard in self._guards.items() if name in wanted}
 
     def _guard(self, name: GuardName, capability: Capability, known: Remembered) -> None:

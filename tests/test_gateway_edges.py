@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,9 +21,15 @@ from urllib.parse import quote
 import httpx
 import pytest
 from serving import Served, free_port, serving
+from taught import give_database
 from upstream import calls, upstream
+from waiting import until
 
 from gateway.server import HEAD_SECONDS
+from opslayer.settings import Settings
+from opslayer.steps.promote import Promotion, promote
+from opslayer.stores import Stores
+from tests import drifting
 
 FILE = """\
 name: desk
@@ -287,6 +294,25 @@ def test_calls_a_minute_are_bounded_by_the_key(locked: Served, configs: Path) ->
     assert int(replies[-1].headers["retry-after"]) >= 1
 
 
+def test_a_start_where_nothing_can_be_written_says_so_and_the_way_out(
+    configs: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "gateway").write_text("no folder")
+    said = subprocess.run(
+        [sys.executable, "-m", "commands", "serve", "--port", str(free_port())],
+        env={**os.environ, "OPSLAYER_HOME": str(home), "OPSLAYER_CONFIGS": str(configs)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert f"{home / 'gateway' / 'metrics'} can't be written to (Not a directory)" in said.stderr
+    assert "OPSLAYER_HOME" in said.stderr
+
+
 def test_what_was_loaded_once_answers_while_the_ledger_is_away(
     configs: Path, tmp_path: Path
 ) -> None:
@@ -307,6 +333,41 @@ def test_what_was_loaded_once_answers_while_the_ledger_is_away(
         assert httpx.post(place, json=CALL, headers=stranger).status_code in (401, 503)
         assert httpx.get(f"{gateway.url}/readyz").json()["status"] == "degraded"
         assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+
+
+def test_what_served_last_answers_a_start_while_its_successor_can_t_be_had(
+    tmp_path: Path,
+) -> None:
+    """The registry is away, and a release was made since that nobody here has loaded."""
+    configs, home = drifting.write(tmp_path, drifting.rows(), drifting.LINE), tmp_path / "home"
+    stores, spec = Stores.at(Settings(home=home, configs=configs)), drifting.capability(configs)
+    first = drifting.train(spec, give_database(stores), datetime(2024, 2, 1, tzinfo=UTC)).release
+    assert first is not None
+    path = f"/v1/capabilities/{drifting.NAME}/invocations"
+    row = {"dataframe_records": [dict.fromkeys(drifting.COLUMNS, 0.5)]}
+    with serving(home, configs) as gateway:
+        assert httpx.post(gateway.url + path, json=row, timeout=30).status_code == 200
+    when = datetime(2024, 2, 9, tzinfo=UTC)
+    drifting.train(spec, stores, when)
+    newest = stores.ledger.releases.newest(drifting.NAME)
+    assert newest is not None
+    if newest.number == first.number:
+        decision = Promotion(first.number, "Ada", "newer data", None, (), when)
+        newest = promote(spec, stores.ledger.versions.get(drifting.NAME, 2), stores, decision)
+    files = Path(stores.models.root)
+    away = files.rename(files.with_name("away"))
+    with serving(home, configs, ready=False) as gateway:
+        reply = httpx.post(gateway.url + path, json=row, timeout=30)
+        assert (reply.status_code, reply.headers["x-opslayer-release"]) == (200, "1")
+        ready = httpx.get(f"{gateway.url}/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        away.rename(files)
+        until(lambda: served_by(gateway.url + path, row) == str(newest.number))
+
+
+def served_by(place: str, row: dict[str, Any]) -> str:
+    """The release that answers."""
+    return httpx.post(place, json=row, timeout=30).headers["x-opslayer-release"]
 
 
 def test_a_key_whose_call_came_to_no_answer_is_tried_again_and_an_answered_one_is_not(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import pytest
+from taught import shop
 
 from opslayer.records import Cause, CauseKind
 from opslayer.settings import Settings
@@ -115,6 +117,19 @@ def test_every_capability_is_watched_on_its_schedule(up: Up) -> None:
     assert not deployment["paused"]
 
 
+@pytest.mark.parametrize("turned", ["2024-03-31", "2024-10-27"])
+def test_a_schedule_has_every_hour_once_in_a_night_in_which_clocks_are_turned(turned: str) -> None:
+    from prefect.server.schemas.schedules import CronSchedule
+
+    from flows.deployments import watching
+
+    (made,) = watching(shop(monitor={"schedule": "0 * * * *"})).schedules
+    schedule = CronSchedule(cron=made.schedule.cron, timezone=made.schedule.timezone)
+    start = datetime.fromisoformat(turned).replace(tzinfo=UTC) - timedelta(hours=6)
+    dates = asyncio.run(schedule.get_dates(36, start))
+    assert dates == [start + timedelta(hours=hour) for hour in range(36)]
+
+
 def test_harm_found_by_a_deployed_watch_rings_for_exactly_one_retrain(up: Up) -> None:
     ledger = up.stores.ledger
     assert up.run("train_model", "2024-02-01T00:00:00Z") == "COMPLETED"
@@ -162,6 +177,27 @@ def test_a_watch_whose_worker_and_server_died_keeps_no_later_one_waiting(up: Up)
 
     wait_for(under_way)
     assert up.run("watch_production", "2024-02-05T00:00:00Z") == "COMPLETED"
+
+
+def test_of_a_schedule_s_runs_that_are_late_together_one_does_the_work(up: Up) -> None:
+    """As a worker finds them that was away for days."""
+    assert up.run("train_model", "2024-02-01T00:00:00Z") == "COMPLETED"
+    deployment = wait_for(lambda: up.deployment("watch_production"))
+    path, late = f"/deployments/{deployment['id']}/create_flow_run", []
+    for day in (1, 2, 3):
+        due = f"2025-01-{day:02}T06:00:00Z"
+        asked = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": due}}}
+        asked["idempotency_key"] = f"late {due}"
+        late.append(wait_for(lambda: up.ask(path, asked))["id"])  # noqa: B023 - waited for here
+    runs = {"flow_runs": {"id": {"any_": late}}}
+
+    def ended() -> bool:
+        states = [one["state_type"] for one in up.ask("/flow_runs/filter", runs) or []]
+        return states == ["COMPLETED"] * len(late)
+
+    wait_for(ended, 400)
+    tasks = up.ask("/task_runs/filter", runs)
+    assert [one["flow_run_id"] for one in tasks if one["name"].startswith("monitor")] == late[-1:]
 
 
 def test_the_run_page_shows_verdicts_drift_and_pages(up: Up) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from backend import copy_home
 from sqlalchemy import Engine, event
@@ -22,7 +25,7 @@ from opslayer.steps.champion import champion
 from opslayer.steps.decide import decide
 from opslayer.steps.ingest import ingest
 from opslayer.steps.memory import recall
-from opslayer.steps.monitor import monitor
+from opslayer.steps.monitor import LOOK_BACK, monitor
 from opslayer.steps.observe import Span, observe
 from opslayer.steps.promote import Rollback, rollback
 from opslayer.steps.waiting import waiting
@@ -97,6 +100,56 @@ def test_a_monitor_that_slept_finds_what_one_that_looked_daily_found(
         daily, slept = plant.judged(kind), sleeper.judged(kind)
         assert list(daily) == list(slept)
         assert {k: v.outcome for k, v in daily.items()} == {k: v.outcome for k, v in slept.items()}
+
+
+def test_a_monitor_that_slept_for_many_windows_skips_none(plant: Plant) -> None:
+    """A month of hourly windows is far more than those whose labels are waited for."""
+    hourly = {"window": timedelta(hours=1), "report": "never"}
+    monitored = plant.spec.monitor.model_copy(update=hourly)
+    plant.spec = plant.spec.model_copy(update={"monitor": monitored})
+    plant.watch(TRAINED)
+    seen = max(plant.judged(VerdictKind.ALARM), default=0)
+    plant.watch(TRAINED + 5 * DAY)
+    looked = plant.judged(VerdictKind.ALARM)
+    assert len(looked) > 2 * LOOK_BACK
+    assert sorted(looked) == list(range(min(looked), max(looked) + 1))
+    assert min(looked) <= seen + 1 or not seen
+    plant.watch(TRAINED + 8 * DAY)
+    assert set(looked) <= set(plant.judged(VerdictKind.QUALITY)), "labels come two days late"
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZoneInfo]:
+    """A machine whose own clock is turned twice a year."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield ZoneInfo("Europe/Berlin")
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(("turned", "hours"), [("2024-03-31", 23), ("2024-10-27", 25)])
+def test_a_night_in_which_clocks_are_turned_doubles_and_skips_no_window(
+    turned: str, hours: int, tmp_path: Path, berlin: ZoneInfo
+) -> None:
+    """The rows are dated by that clock, with its offset: one hour is missing, or there twice."""
+    frame = drifting.rows(days=44, per_day=480)
+    day = datetime.fromisoformat(turned).replace(tzinfo=berlin)
+    began = pd.Timestamp(day.astimezone(UTC)) - 20 * DAY
+    moments = pd.date_range(began, periods=len(frame), freq="3min").tz_convert("Europe/Berlin")
+    frame["measured_at"] = [moment.isoformat() for moment in moments]
+    configs = drifting.write(tmp_path, frame, drifting.LINE)
+    spec, stores = drifting.capability(configs), Stores.at(Settings(home=tmp_path / "home"))
+    hourly = spec.monitor.model_copy(update={"window": timedelta(hours=1)})
+    soon = spec.labels.model_copy(update={"delay": timedelta(0)})
+    plant = Plant(spec.model_copy(update={"monitor": hourly, "labels": soon}), stores)
+    drifting.train(plant.spec, stores, began.to_pydatetime() + 19.5 * DAY)
+    for hour in (-1, 2, 3, 27):  # by the clock on the wall
+        plant.watch((day + timedelta(hours=hour)).astimezone(UTC))
+    night = range(plant.window(day), plant.window(day + DAY))
+    assert len(night) == hours
+    judged = plant.judged(VerdictKind.QUALITY)
+    assert [judged[window].numbers["rows"] for window in night] == [20] * hours
 
 
 @contextmanager

@@ -24,6 +24,11 @@ from opslayer.windows import window_bounds, window_index, window_indices
 if TYPE_CHECKING:
     from opslayer.judgement.policy import Decision, Facts
 
+LATE = 100
+"""Verdicts read beside those of undecided windows: of older ones, whose labels came late."""
+MOST = 10_000
+"""Windows about which the policy hears at once: hourly ones for a year in which nobody watched."""
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -56,7 +61,7 @@ def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
     """
     verdicts: list[Verdict] = []
     cause = None
-    while windows := undecided(capability, stores):
+    while windows := undecided(capability, stores, as_of):
         occasion = Occasion(capability, stores, as_of, windows[0])
         memory = recall(capability, stores)
         if memory is None:
@@ -70,10 +75,12 @@ def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
     return Decided(tuple(verdicts), cause)
 
 
-def undecided(capability: Capability, stores: Stores) -> list[int]:
+def undecided(capability: Capability, stores: Stores, as_of: datetime) -> list[int]:
     """Measured windows newer than the last one the policy spoke about, oldest first."""
-    measured = stores.ledger.verdicts.list(capability.name, VerdictKind.QUALITY)
     newest = max(decided_windows(capability, stores), default=-1)
+    since = max(0, window_index(as_of, capability.monitor.window) - newest)
+    limit = min(MOST, since) + LATE
+    measured = stores.ledger.verdicts.list(capability.name, VerdictKind.QUALITY, limit=limit)
     windows = {v.numbers["window"] for v in measured if v.outcome == "measured"}
     return sorted(window for window in windows if window > newest)
 

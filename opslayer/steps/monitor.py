@@ -37,7 +37,7 @@ MATURE = 0.95
 """Share of a window's rows whose label must be known before quality is judged on it."""
 
 LOOK_BACK = 52
-"""Windows back to which a missing verdict is still made up for."""
+"""Windows whose labels are still waited for, besides those that the usual delay takes."""
 
 ANSWER = "(answer)"
 """The champion's answers as a column; no input can be called so."""
@@ -187,12 +187,22 @@ def due(watch: Watch) -> list[int]:
     that runs every minute finds nothing twice.
     """
     name, width = watch.capability.name, watch.capability.monitor.window
-    first = watch.stores.ledger.versions.all(name)[0]
-    end = _first_incomplete(watch)
-    start = max(first_window_after(first.cut, width), end - LOOK_BACK)
-    verdicts = watch.stores.ledger.verdicts.list(name, VerdictKind.QUALITY, limit=2 * LOOK_BACK)
-    judged = {verdict.numbers["window"] for verdict in verdicts}
+    first = first_window_after(watch.stores.ledger.versions.all(name)[0].cut, width)
+    end, back = _first_incomplete(watch), LOOK_BACK + 2 * watch.capability.labels.delay // width
+    # Back from where the last look ended: whoever slept for longer than that has missed the rest.
+    start = max(first, min(end, _left_off(watch, first)) - back)
+    verdicts = watch.stores.ledger.verdicts
+    kept = verdicts.list(name, VerdictKind.QUALITY, limit=max(0, end - start) + back)
+    judged = {verdict.numbers["window"] for verdict in kept}
     return [window for window in range(start, end) if window not in judged]
+
+
+def _left_off(watch: Watch, first: int) -> int:
+    """The window after the newest that was looked at; the first one of all before any was."""
+    verdicts, name = watch.stores.ledger.verdicts, watch.capability.name
+    kinds = (VerdictKind.ALARM, VerdictKind.QUALITY)  # one without rows has the second alone
+    kept = [one for kind in kinds for one in verdicts.list(name, kind)]
+    return max((one.numbers["window"] + 1 for one in kept), default=first)
 
 
 def _first_incomplete(watch: Watch) -> int:
