@@ -63,7 +63,7 @@ class Look:
     at: float
     """Seconds after the start."""
     memory: float
-    """MB of all processes, each with what it shares with others by its part."""
+    """MB of all processes that no file holds, what several share by its part."""
     descriptors: int
     threads: int
     series: int
@@ -169,7 +169,7 @@ def look(begun: float, gateway: int, home: Path, page: str, kept: int) -> Look:
     memory, descriptors, threads = 0.0, 0, 0
     for pid in descendants(gateway):
         with suppress(OSError, StopIteration):
-            memory += told(pid, "smaps_rollup", "Pss:") / 1024
+            memory += told(pid, "smaps_rollup", "Pss_Anon:") / 1024
             threads += int(told(pid, "status", "Threads:"))
             descriptors += len(os.listdir(f"/proc/{pid}/fd"))
     series = sum(not line.startswith("#") for line in page.splitlines())
