@@ -2,7 +2,7 @@
 
 What gathers while one batch is written and synced is the next batch. A thread writes, so that the
 event loop goes on with other calls meanwhile; a lone call, which has nobody to make room for, is
-written in the loop itself, since a thread's wake-up takes about as long as a sync.
+written in the loop itself and at once, since a thread's wake-up takes about as long as a sync.
 """
 
 from __future__ import annotations
@@ -84,6 +84,12 @@ class Capture:
         """
         self.check()
         frames = b"".join(entry.frame() for entry in entries)
+        if not self._busy and self._mean < SLOW and self.lonely():
+            error, took = self._write(frames)
+            self._note(error, len(entries), took)
+            if error is not None:
+                raise unkept(error)
+            return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._batch.append(Waiting(frames, len(entries), future))
@@ -106,9 +112,6 @@ class Capture:
 
     def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._batch = self._batch, []
-        if self._mean < SLOW and self.lonely():
-            self._settle(loop, batch, *self._write(batch))
-            return
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._run, args=(loop,), name="capture", daemon=True
@@ -118,12 +121,13 @@ class Capture:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while (batch := self._inbox.get()) is not None:
-            loop.call_soon_threadsafe(self._settle, loop, batch, *self._write(batch))
+            written = self._write(b"".join(one.frames for one in batch))
+            loop.call_soon_threadsafe(self._settle, loop, batch, *written)
 
-    def _write(self, batch: Sequence[Waiting]) -> tuple[Exception | None, float]:
+    def _write(self, frames: bytes) -> tuple[Exception | None, float]:
         began = perf_counter()
         try:
-            self.writer.commit(b"".join(one.frames for one in batch))
+            self.writer.commit(frames)
         except Exception as error:  # whatever it is: somebody waits for an answer
             return error, perf_counter() - began
         return None, perf_counter() - began
@@ -138,19 +142,28 @@ class Capture:
         records = sum(one.records for one in batch)
         self._queued -= records
         self._bytes -= sum(len(one.frames) for one in batch)
-        self._mean += ALPHA * (took - self._mean)
-        self.failure = "" if error is None else str(error)
-        if error is None:
-            self.committed(records, took)
-        else:
-            self._again = monotonic() + PAUSE
+        self._note(error, records, took)
         for one in batch:
             if one.done.done():
                 continue  # the caller has gone
             if error is None:
                 one.done.set_result(None)
             else:
-                one.done.set_exception(Overloaded(f"interactions can't be kept now: {error}"))
+                one.done.set_exception(unkept(error))
         self._busy = bool(self._batch)
         if self._busy:
             loop.call_soon(self._commit, loop)
+
+    def _note(self, error: Exception | None, records: int, took: float) -> None:
+        """Remember how a commit went."""
+        self._mean += ALPHA * (took - self._mean)
+        self.failure = "" if error is None else str(error)
+        if error is None:
+            self.committed(records, took)
+        else:
+            self._again = monotonic() + PAUSE
+
+
+def unkept(error: Exception) -> Overloaded:
+    """What a caller hears whose records did not become durable."""
+    return Overloaded(f"interactions can't be kept now: {error}")
