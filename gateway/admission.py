@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,9 +28,9 @@ they ask is late by 30 to 60 ms."""
 EARLY = 0.050
 SHRINK, GROW, STEP = 0.7, 1.08, 2.0
 """By how much the limit changes at one look. From least to most takes about 3 seconds."""
-HELD = 32 * 2**20
-"""Bytes of bodies that have begun to come, of all calls together. One that comes at once is not
-among them."""
+HELD = 64 * 2**20
+"""Bytes of bodies that have begun to come, of all calls together; of one tenant's, half as many.
+One that comes at once is not among them."""
 WAIT = 0.1
 """Seconds that a call that is let in may have to stand in line."""
 FIRST_COST = 0.001
@@ -53,8 +54,8 @@ class Admission:
     """Seconds of the processor that a call takes, on average."""
     line: Line = field(default_factory=Line)
     """Where calls wait for their guards."""
-    held: int = 0
-    """Bytes of bodies of which more is to come."""
+    held: Counter[str] = field(default_factory=Counter)
+    """By tenant, bytes of bodies of which more is to come."""
     _entering: int = 0
     """Calls that were let in at this turn of the loop, and are not in line yet."""
     _done: int = 0
@@ -74,6 +75,14 @@ class Admission:
         self._refused += 1
         return True
 
+    def crowded(self) -> bool:
+        """As `full`, of a call that is under way: whether it is to end without an answer."""
+        self.under_way -= 1
+        found = self.full()
+        self.under_way += 1
+        self._done -= found  # it takes less than those by which a call's cost is learnt
+        return found
+
     def _entered(self) -> None:
         self._entering -= 1
 
@@ -83,7 +92,7 @@ class Admission:
         self._done += 1
 
     @contextmanager
-    def aside(self) -> Iterator[Callable[[int], bool]]:
+    def aside(self, tenant: str = "") -> Iterator[Callable[[int], bool]]:
         """While a call is still being sent: it is no work for anybody yet, and whoever sends slowly
         takes nobody's place. Yields what says whether there is room for so many bytes more."""
         mine = 0
@@ -91,15 +100,16 @@ class Admission:
         def hold(more: int) -> bool:
             nonlocal mine
             mine += more
-            self.held += more
-            return self.held <= HELD
+            self.held[tenant] += more
+            return self.held.total() <= HELD and self.held[tenant] <= HELD // 2
 
         self.under_way -= 1
         try:
             yield hold
         finally:
             self.under_way += 1
-            self.held -= mine
+            self.held[tenant] -= mine
+            self.held = +self.held  # none that holds nothing is remembered
 
     def look(self, late: float) -> None:
         """Change the limit by how late the loop came round."""

@@ -141,8 +141,8 @@ class Gateway:
             await route.handler(call)
             return
         self.admission.under_way += 1
-        call.aside = self.admission.aside
-        call.full = self.admission.full if UNASKED in call.scope else None
+        call.aside = lambda: self.admission.aside(call.caller.tenant)
+        call.full = self.admission.crowded if UNASKED in call.scope else None
         try:
             await self._check(call, route)
             if b"content-encoding" in call.headers:

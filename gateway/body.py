@@ -15,8 +15,8 @@ DEPTH = 64
 """Levels of arrays and objects, at most."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 DIGITS = re.compile(rb"[0-9]{19}")
-HOLDING = (dict, list)
-HOLDERS = 100_000
+CONTAINER = (dict, list)
+CONTAINERS = 100_000
 """Arrays and objects, at most: empty ones fill twenty times the memory that they take as text."""
 INLINE = 64 * 2**10
 """Bytes of a body that is read in the event loop: a longer one would keep other calls waiting."""
@@ -115,8 +115,8 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         bare = STRING.sub(b"", body)  # what stands outside strings, which is little
-        if bare.count(b"[") + bare.count(b"{") > HOLDERS:
-            raise ValueError(f"it has more than {HOLDERS:,} arrays and objects")
+        if bare.count(b"[") + bare.count(b"{") > CONTAINERS:
+            raise ValueError(f"it has more than {CONTAINERS:,} arrays and objects")
         value = decode(body)  # which gives up a thousand levels deep
         keys = _keys(value)
         if DIGITS.search(bare):
@@ -132,9 +132,9 @@ def parse_json(body: bytes) -> Any:
 def _keys(value: Any) -> int:
     """How many keys all objects in a value have together, which is walked level by level.
 
-    Raises ValueError where there are more than `DEPTH` of them.
+    Raises ValueError where there are more than `DEPTH` levels.
     """
-    found, level = 0, [value] if value.__class__ in HOLDING else []
+    found, level = 0, [value] if value.__class__ in CONTAINER else []
     for _ in range(DEPTH):
         if not level:
             return found
@@ -143,7 +143,7 @@ def _keys(value: Any) -> int:
             inner
             for one in level
             for inner in (one.values() if one.__class__ is dict else one)
-            if inner.__class__ in HOLDING
+            if inner.__class__ in CONTAINER
         ]
     if level:
         raise ValueError(f"it is nested deeper than {DEPTH} levels")

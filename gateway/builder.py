@@ -120,7 +120,10 @@ class Builder:
             gone = self.stores.ledger.forgotten.of(capability.name).keys()
         except StoreError:  # it went away just now, which the next look meets first
             return None
-        return None if known.newest.model_versions & gone else known
+        if known.newest.model_versions & gone:
+            return None
+        erased = known.previous and known.previous.model_versions & gone
+        return known.model_copy(update={"previous": None}) if erased else known
 
     def _from_ledger(self, capability: Capability) -> Remembered:
         ledger = self.stores.ledger

@@ -29,6 +29,7 @@ GRACE = 25
 """Seconds that calls under way get when the worker is asked to stop."""
 LONG = HttpError(431, "header_too_large", f"request line and headers are longer than {HEAD} bytes")
 SLOW = HttpError(408, "slow_header", f"the headers did not come within {HEAD_SECONDS:g} s")
+BODIED = (b"POST", b"PUT", b"PATCH")
 ALWAYS = (b"/healthz", b"/readyz", b"/metrics", b"/v2/health", b"/v2/models/")
 """Paths that are not refused under load, for they say how the process is; below the last of them
 all but `infer`."""
@@ -44,8 +45,8 @@ def canned(error: HttpError, body: bytes, *, kind: bytes, close: bool) -> bytes:
     phrase = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
     head = b"HTTP/1.1 %d %b\r\n" % (error.status, phrase.get(error.status, b"Service Unavailable"))
     lines = [b"content-type: " + kind, b"content-length: %d" % len(body)]
-    if error.status == 503:
-        lines.append(b"retry-after: 1")
+    if error.retry_after:
+        lines.append(b"retry-after: %d" % error.retry_after)
     if close:
         lines.append(b"connection: close")
     return head + b"\r\n".join(lines) + b"\r\n\r\n" + body
@@ -146,9 +147,12 @@ def protocol(admission: Admission) -> type[HttpToolsProtocol]:
             super().on_message_complete()
 
         def _whole(self) -> bool:
-            """Whether a request whose head is here can begin at once, and has all of its body."""
+            """Whether a request whose head is here can begin at once, and has all of its body, or
+            is of a kind of which none is read."""
             if self.cycle is not None and not self.cycle.response_complete:
                 return False
+            if self.parser.get_method() not in BODIED:
+                return True
             about = dict(self.headers)
             length = about.get(b"content-length", b"0")
             here = self._raw - self._measured  # and some of the head, which is not all measured

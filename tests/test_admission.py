@@ -48,11 +48,27 @@ def test_between_early_and_late_nothing_changes() -> None:
 
 def test_what_is_still_being_sent_is_nobodys_work_but_its_bytes_are_bounded() -> None:
     admission = Admission(under_way=1)
-    with admission.aside() as hold:
-        assert admission.under_way == 0
-        assert hold(HELD)
+    with admission.aside("one") as hold, admission.aside("two") as other:
+        assert admission.under_way == -1
+        assert hold(HELD // 2)
         assert not hold(1)
-    assert (admission.under_way, admission.held) == (1, 0)
+        assert other(HELD // 2 - 1)
+        assert not other(1)
+    assert (admission.under_way, admission.held) == (1, {})
+
+
+def test_what_is_refused_once_its_body_is_here_makes_no_call_seem_cheap() -> None:
+    async def lived() -> None:
+        admission = Admission(under_way=int(MOST) + 1)
+        for _ in range(100):
+            assert admission.crowded()
+            admission.done()
+            admission.under_way += 1
+        before = admission.cost
+        admission.learn(10.0)
+        assert admission.cost == before
+
+    asyncio.run(lived())
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 5_000)), max_size=200))

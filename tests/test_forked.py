@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,6 @@ from upstream import DESK, upstream
 from waiting import until
 
 from benchmarks.crash import descendants, workers
-from commands.forked import Fork, Forked, load
 
 
 @contextmanager
@@ -136,8 +137,16 @@ def test_where_what_they_are_forked_from_dies_all_are_there_again(served: Served
 
 
 def test_what_is_forked_collects_what_is_left_in_circles(tmp_path: Path) -> None:
-    load(os.environ, models=False)
-    said = Fork("builtins:exec", ("import gc; print(gc.isenabled(), end='')",))
-    forked = Forked.start("one", said, os.environ, tmp_path / "one.log")
-    assert forked.wait(60) == 0
+    command = [sys.executable, "-c", FORKS, str(tmp_path / "one.log")]
+    subprocess.run(command, check=True, timeout=120)
     assert (tmp_path / "one.log").read_text() == "True"
+
+
+FORKS = """
+import os, pathlib, sys
+from commands.forked import Fork, Forked, load
+load({}, models=False)
+said = Fork("builtins:exec", ("import gc; print(gc.isenabled(), end='')",))
+assert Forked.start("one", said, os.environ, pathlib.Path(sys.argv[1])).wait(60) == 0
+"""
+"""In a process of its own: one has one fork server, and other tests have begun theirs."""

@@ -66,19 +66,31 @@ def _pages(desk: Desk, name: str) -> list[Drawn]:
     """The newest reports' pages below the capability's folder, the newest first."""
     root = desk.stores.reports.root / name
     found = [one for one in root.rglob("*.html") if one.name != "evidently.html"]
-    found.sort(key=lambda one: one.stat().st_mtime, reverse=True)
+    found.sort(key=_drawn, reverse=True)
     return [
         Drawn(f"/reports/{name}/{one.relative_to(root).as_posix()}", _name(one, root))
         for one in found[:SHOWN]
     ]
 
 
+def _drawn(page: Path) -> float:
+    """When it was; 0 for one that has just been removed."""
+    try:
+        return page.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _name(page: Path, root: Path) -> str:
     """Its title and when it was drawn; one without a title is named by its place."""
-    with page.open(encoding="utf-8", errors="replace") as file:
-        title = TITLE.search(file.read(HEAD))
-    about = html.unescape(title[1]) if title else page.relative_to(root).as_posix()
-    return f"{about} ({moment(datetime.fromtimestamp(page.stat().st_mtime, UTC))})"
+    place = page.relative_to(root).as_posix()
+    try:
+        with page.open(encoding="utf-8", errors="replace") as file:
+            title = TITLE.search(file.read(HEAD))
+    except OSError:
+        return place
+    about = html.unescape(title[1]) if title else place
+    return f"{about} ({moment(datetime.fromtimestamp(_drawn(page), UTC))})"
 
 
 def file(desk: Desk, name: str, path: str) -> Response:

@@ -12,15 +12,17 @@ import codecs
 import html
 import re
 from collections.abc import Iterator
+from heapq import nlargest
 from urllib.parse import unquote
 
 LONGEST = 64 * 2**10
 """Characters that are looked at."""
 MOST = 16
-"""Stretches of one kind that are decoded."""
+"""Readable texts of one kind that are looked at, the longest: whatever looks like one is decoded,
+or harmless ones in front would hide the others."""
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 HEXADECIMAL = re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-fA-F]{2}[ :]?){10,}")
-TAGGED = re.compile("[\U000e0020-\U000e007e]+")
+TAGS = range(0xE0020, 0xE007F)
 """Unicode's tags: ASCII that is not shown."""
 COMMON = frozenset({
     "the", "and", "you", "your", "all", "that", "with", "this", "what", "from", "ignore", "how",
@@ -40,16 +42,14 @@ def hidden(text: str) -> list[str]:
 
 def _found(text: str) -> Iterator[str]:
     if not text.isascii():
-        for match in TAGGED.findall(text):
-            yield "".join(chr(ord(letter) - 0xE0000) for letter in match)
+        yield "".join(chr(ord(letter) - 0xE0000) for letter in text if ord(letter) in TAGS)
     if "%20" in text:
         yield unquote(text)
     if "&#" in text:
         yield html.unescape(text)
-    for match in list(BASE64.finditer(text))[:MOST]:
-        yield _base64(match.group())
-    for match in list(HEXADECIMAL.finditer(text))[:MOST]:
-        yield _hexadecimal(match.group())
+    for pattern, read in ((BASE64, _base64), (HEXADECIMAL, _hexadecimal)):
+        said = (read(match.group()) for match in pattern.finditer(text))
+        yield from nlargest(MOST, filter(None, said), key=len)
     words = set(text.lower().split())
     if len(words & TURNED) >= ENOUGH:
         yield text[::-1]

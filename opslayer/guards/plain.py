@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 
 INVISIBLE = frozenset("\u00ad\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\ufeff")
 """Characters that nobody sees, and that would keep a pattern from matching."""
@@ -30,29 +28,34 @@ def plain(text: str) -> Plain:
     """A text without invisible characters, its digits and letters in their plainest form."""
     if text.isascii():
         return Plain(text, None)
-    seen = text.translate(_table())
+    seen = text.translate(PLAINEST)
     if not INVISIBLE.intersection(seen):
         return Plain(seen, None)
     places = [place for place, letter in enumerate(seen) if letter not in INVISIBLE]
     return Plain("".join(seen[place] for place in places), places)
 
 
-@lru_cache(maxsize=1)
-def _table() -> dict[int, str]:
-    """One character for one: compatibility forms of ASCII, every kind of digit, space and dash."""
-    table: dict[int, str] = {}
-    for code in range(0x80, sys.maxunicode + 1):
-        letter = chr(code)
-        if "\ud800" <= letter <= "\udfff":
-            continue
-        kind = unicodedata.category(letter)
-        folded = unicodedata.normalize("NFKC", letter)
-        if kind == "Nd":
-            table[code] = str(unicodedata.digit(letter))
-        elif kind == "Zs":
-            table[code] = " "
-        elif kind == "Pd":
-            table[code] = "-"
-        elif len(folded) == 1 and folded.isascii():
-            table[code] = folded
-    return table
+class _Plainest(dict[int, int | str]):
+    """One character for one: compatibility forms of ASCII, every kind of digit, space and dash.
+
+    Each is looked up when it first occurs: all of them at once would keep a caller waiting.
+    """
+
+    def __missing__(self, code: int) -> int | str:
+        self[code] = _plainest(chr(code))
+        return self[code]
+
+
+def _plainest(letter: str) -> str:
+    kind = unicodedata.category(letter)
+    if kind == "Nd":
+        return str(unicodedata.digit(letter))
+    if kind == "Zs":
+        return " "
+    if kind == "Pd":
+        return "-"
+    folded = unicodedata.normalize("NFKC", letter)
+    return folded if len(folded) == 1 and folded.isascii() else letter
+
+
+PLAINEST = _Plainest({code: code for code in range(0x80)})

@@ -59,7 +59,8 @@ class Trained:
             raise GuardUnavailable(
                 f"{self.code} has no model yet: opslayer run train_model guard-{self.code}"
             )
-        parts = [part for one in (seen, *also) for part in windows(one)][:WINDOWS]
+        behind = [part for one in also for part in windows(one)][: WINDOWS // 2]
+        parts = [*behind, *windows(seen, WINDOWS - len(behind))]
         found = max(self.score([self.signs.read(part) for part in parts]), default=0.0)
         if found >= self.threshold:
             return Looked(self.code, Action.BLOCKED, "", {"model": 1}, score=found)
@@ -104,13 +105,13 @@ def views(text: str) -> Iterator[str]:
             yield view
 
 
-def windows(text: str) -> list[str]:
-    """A text in overlapping windows: itself, where it is short."""
+def windows(text: str, most: int = WINDOWS) -> list[str]:
+    """A text in overlapping windows, at most so many: itself, where it is short."""
     if len(text) <= WINDOW:
         return [text]
     starts = list(range(0, len(text) - WINDOW + STEP, STEP))
-    if len(starts) > WINDOWS:
-        starts = [starts[place * (len(starts) - 1) // (WINDOWS - 1)] for place in range(WINDOWS)]
+    if len(starts) > most:
+        starts = [starts[place * (len(starts) - 1) // (most - 1)] for place in range(most)]
     return [text[start : start + WINDOW] for start in starts]
 
 

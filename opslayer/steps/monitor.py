@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MATURE = 0.95
 """Share of a window's rows whose label must be known before quality is judged on it."""
 
+ONCE = 1_000
+"""Windows that one run judges anew, at most: hourly ones of six weeks."""
+
 LOOK_BACK = 52
 """Windows whose labels are still waited for, besides those that the usual delay takes."""
 
@@ -184,13 +187,14 @@ def due(watch: Watch) -> list[int]:
 
     Asks the ledger which windows are judged instead of remembering the last one, so that a monitor
     that slept for a month finds all it missed, labels that come late are still judged, and one
-    that runs every minute finds nothing twice.
+    that runs every minute finds nothing twice. After more than `ONCE` windows the next run goes on.
     """
     name, width = watch.capability.name, watch.capability.monitor.window
     first = first_window_after(watch.stores.ledger.versions.all(name)[0].cut, width)
     end, back = _first_incomplete(watch), LOOK_BACK + 2 * watch.capability.labels.delay // width
     # Back from where the last look ended: whoever slept for longer than that has missed the rest.
     start = max(first, min(end, _left_off(watch, first)) - back)
+    end = min(end, start + back + ONCE)
     verdicts = watch.stores.ledger.verdicts
     kept = verdicts.list(name, VerdictKind.QUALITY, limit=max(0, end - start) + back)
     judged = {verdict.numbers["window"] for verdict in kept}
