@@ -11,7 +11,7 @@ import binascii
 import codecs
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from urllib.parse import unquote
 
@@ -22,7 +22,7 @@ MOST = 16
 or harmless ones in front would hide the others."""
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 HEXADECIMAL = re.compile(r"(?<![0-9a-zA-Z])(?:[0-9a-fA-F]{2}[ :]?){10,}")
-TAGS = range(0xE0020, 0xE007F)
+TAGGED = re.compile("[\U000e0020-\U000e007e]+")
 """Unicode's tags: ASCII that is not shown."""
 COMMON = frozenset({
     "the", "and", "you", "your", "all", "that", "with", "this", "what", "from", "ignore", "how",
@@ -42,19 +42,22 @@ def hidden(text: str) -> list[str]:
 
 def _found(text: str) -> Iterator[str]:
     if not text.isascii():
-        yield "".join(chr(ord(letter) - 0xE0000) for letter in text if ord(letter) in TAGS)
+        yield "".join(chr(ord(letter) - 0xE0000) for letter in "".join(TAGGED.findall(text)))
     if "%20" in text:
         yield unquote(text)
     if "&#" in text:
         yield html.unescape(text)
-    for pattern, read in ((BASE64, _base64), (HEXADECIMAL, _hexadecimal)):
-        said = (read(match.group()) for match in pattern.finditer(text))
-        yield from nlargest(MOST, filter(None, said), key=len)
+    yield from _longest(_base64(match.group()) for match in BASE64.finditer(text))
+    yield from _longest(_hexadecimal(match.group()) for match in HEXADECIMAL.finditer(text))
     words = set(text.lower().split())
     if len(words & TURNED) >= ENOUGH:
         yield text[::-1]
     if len(words & ROTATED) >= ENOUGH:
         yield codecs.encode(text, "rot13")
+
+
+def _longest(said: Iterable[str]) -> list[str]:
+    return nlargest(MOST, filter(None, said), key=len)
 
 
 def _base64(text: str) -> str:

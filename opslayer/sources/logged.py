@@ -2,7 +2,7 @@
 
 What these readers take they read to the same values; whatever they do not take is left to the
 record's own class, which says what is wrong with it. They look at one thing less, how a time is
-written: that is asked of a whole column (`written_in_utc`), many times as fast.
+written: that is asked of a whole column (`not_in_utc`), many times as fast.
 """
 
 from __future__ import annotations
