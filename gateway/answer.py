@@ -107,14 +107,16 @@ class Trail:
     def _attempt(self, outcome: str) -> Attempt:
         took = (perf_counter() - self.begun) * 1000
         latency = round(took, 3)
-        return Attempt.model_construct(variant=self.variant, outcome=outcome, latency_ms=latency)
+        return Attempt.trusted(
+            variant=self.variant, upstream=None, outcome=outcome, latency_ms=latency, cost=0.0
+        )
 
     def interaction(self, status: Status, output: dict[str, Any], usage: Usage) -> Interaction:
         """The record of it all."""
         question = self.question
         question.cost = sum(attempt.cost for attempt in self.attempts)
         # Every value is ours and of its type: to check each again would cost as much as all else.
-        return Interaction.model_construct(
+        return Interaction.trusted(
             id=question.id,
             capability=question.capability.name,
             subject=question.subject,

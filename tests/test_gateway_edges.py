@@ -20,11 +20,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from serving import Served, free_port, serving
 from taught import give_database
 from upstream import calls, upstream
 from waiting import until
 
+from gateway.body import BodyError, parse_json
 from gateway.server import HEAD_SECONDS
 from opslayer.settings import Settings
 from opslayer.steps.promote import Promotion, promote
@@ -112,6 +115,32 @@ def test_a_body_that_is_wrong_is_refused_in_words(served: Served, body: bytes, s
     reply = httpx.post(f"{served.url}/v1/chat/completions", content=body)
     assert reply.status_code == 400
     assert said in reply.json()["error"]["message"]
+
+
+@given(st.data())
+def test_a_body_is_read_as_it_was_meant_or_refused(data: st.DataObject) -> None:
+    def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError(pairs)
+        return found
+
+    texts = st.text(alphabet='ab:{["\\é0', max_size=4)
+    numbers = st.integers(-(2**66), 2**66)
+    pairs = data.draw(st.lists(st.tuples(texts, st.one_of(texts, numbers)), max_size=4))
+    ascii_only = data.draw(st.booleans())
+    inner = [f"{json.dumps(k, ensure_ascii=ascii_only)}: {json.dumps(v)}" for k, v in pairs]
+    body = f'{{"a": [{{{", ".join(inner)}}}]}}'
+    try:
+        meant = json.loads(body, object_pairs_hook=no_key_twice)
+    except ValueError:
+        meant = None
+    if any(isinstance(v, int) and abs(v) >= 2**64 for _, v in pairs):
+        meant = None
+    try:
+        assert parse_json(body.encode()) == meant
+    except BodyError:
+        assert meant is None
 
 
 def test_a_body_beyond_bounds_is_refused_before_it_is_held(served: Served) -> None:

@@ -115,3 +115,35 @@ def test_stretches_lie_in_the_text_in_order_and_apart(text: str) -> None:
     found = find(text)
     assert all(0 <= one.start < one.end <= len(text) for one in found)
     assert all(one.end <= two.start for one, two in pairwise(found))
+
+
+TELLING = [
+    "a@x.org",
+    "a (at) x.org",
+    "ann at home dot org",
+    "http://x.org",
+    "www.x.org",
+    "10.0.0.1",
+    "fe80::1",
+    "00:1b:44:11:3a:b7",
+    "4111 1111 1111 1111",
+    "+44 20 7946 0958",
+    "-",
+    ".",
+    "@",
+    ":",
+    "(",
+    "word",
+    "\u0664",
+    "7",
+    "78-05-1120",
+]
+FAR = "\n\n\nend\n\n\n1a2b3c4d5e6f7g8h9i0j1k2l3m@ ( [ { :// . - (at [at {at dot www. "
+"""In which there is something of everything that any form needs, and nothing that is one."""
+
+
+@given(st.lists(st.sampled_from(TELLING), max_size=6), st.sampled_from([" ", "", ", "]))
+def test_what_is_found_does_not_hang_on_what_else_the_text_has(parts: list[str], gap: str) -> None:
+    text = gap.join(parts)
+    whole = [one for one in find(text + FAR) if one.start < len(text)]
+    assert find(text) == whole

@@ -118,14 +118,16 @@ class Access:
             if len(self._strangers) >= STRANGERS:
                 self._strangers.clear()
             self._strangers[secret_digest(token)] = self.clock()
-        return self.check(headers, role)
+        return self._check(headers, token, role)
 
     def check(self, headers: Headers, role: Role | None = None) -> Caller:
         """Who calls, as far as is known now; raises Denied 401, 403, or 503 where it can't be told.
 
         While the API is open to all, the call must come from this machine (`check_origin`).
         """
-        token = _token(headers)
+        return self._check(headers, _token(headers), role)
+
+    def _check(self, headers: Headers, token: bytes | None, role: Role | None) -> Caller:
         if self.open_to_all():
             check_origin(headers)
             return ANYBODY

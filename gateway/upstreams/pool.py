@@ -259,7 +259,7 @@ class PoolCall:
     def attempt(self, deployment: Deployment, outcome: str, cost: float) -> Attempt:
         """A record of one try."""
         took = (asyncio.get_running_loop().time() - self.begun) * 1000
-        return Attempt.model_construct(
+        return Attempt.trusted(
             variant=self.pool.name,
             upstream=deployment.upstream.name,
             outcome=outcome,

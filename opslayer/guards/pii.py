@@ -7,7 +7,7 @@ slow; check digits decide where a form alone would catch too much.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -228,11 +228,15 @@ FORMS = (
     ),
 )  # fmt: skip
 """In the order in which they claim a stretch of text."""
-FEWEST = min(form.needs.digits for form in FORMS if not form.needs.any_of)
-MARKS = tuple(
-    dict.fromkeys(mark for form in FORMS for mark in form.needs.any_of if form.needs.digits < 4)
+DIGITS, SIGNS = b"0123456789", b"@:([{"
+WORDS = tuple(
+    mark
+    for form in FORMS
+    for mark in form.needs.any_of
+    if not form.needs.digits and not set(mark.encode()) & set(SIGNS)
 )
-"""A text with fewer digits and without any of these holds nothing."""
+"""A text without digits, signs and these words holds nothing."""
+DULL = bytes(set(range(256)) - set(DIGITS + SIGNS))
 
 
 @lru_cache(maxsize=1)
@@ -247,7 +251,7 @@ def _compiled() -> tuple[Any, ...]:
     )
 
 
-def find(text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> list[Found]:
+def find(text: str, kinds: Collection[PiiKind] = tuple(PiiKind)) -> list[Found]:
     """Every stretch of a text that is personal data of these kinds, in order, none overlapping."""
     seen = plain(text)
     taken = bytearray(len(seen.text))
@@ -262,15 +266,14 @@ def find(text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> list[Foun
     return sorted(found)
 
 
-def _matches(text: str, kinds: frozenset[PiiKind]) -> Iterator[tuple[PiiKind, int, int]]:
-    digits, lower = sum(map(text.count, "0123456789")), text.lower()
-    if digits < FEWEST and not any(mark in lower for mark in MARKS):
-        return  # so it is with most texts, and this is on the way of every one
-    wanted = [one for one in _compiled() if one.kind in kinds and one.needs.met(digits, lower)]
-    if not wanted:
-        return
+def _matches(text: str, kinds: Collection[PiiKind]) -> Iterator[tuple[PiiKind, int, int]]:
     # One byte for one character, so that places stay; what is not Latin stands for itself nowhere.
-    raw = text.encode("latin-1", "replace")
+    raw, lower = text.encode("latin-1", "replace"), text.lower()
+    telling = raw.translate(None, DULL)
+    if not telling and not any(word in lower for word in WORDS):
+        return  # so it is with most texts, and this is on the way of every one
+    digits = len(telling.translate(None, SIGNS))
+    wanted = [one for one in _compiled() if one.kind in kinds and one.needs.met(digits, lower)]
     checks = 0
     for form in wanted:
         check = form.check
@@ -293,7 +296,7 @@ class Pii:
 
     def look(self, text: str) -> Looked:
         """The text with masks as `[EMAIL_1]` in place of what was found, or blocked for it."""
-        found = find(text, frozenset(self.rules.kinds))
+        found = find(text, self.rules.kinds)
         if not found:
             return Looked(self.code, Action.PASSED, text)
         counts: dict[str, int] = {}
