@@ -316,6 +316,48 @@ def test_an_engine_that_is_away_is_refused_with_its_variable_and_the_way_out(
         list(away.map(square, [1]))
 
 
+@pytest.fixture
+def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A scheduler and a worker that speak to nobody without a certificate of theirs, which is named
+    as users name it: by Dask's own variables."""
+    import dask.config
+    import trustme
+    from distributed import LocalCluster, Security
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "own.pem"
+    )
+    names = ["CA_FILE", *(f"{who}__{of}" for who in ("CLIENT", "SCHEDULER", "WORKER")
+                          for of in ("CERT", "KEY"))]  # fmt: skip
+    for name in names:
+        file = "ca.pem" if name == "CA_FILE" else "own.pem"
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", str(tmp_path / file))
+    dask.config.refresh()
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address=None,
+        host="tls://127.0.0.1",
+        security=Security(require_encryption=True),
+    ) as cluster:
+        yield cluster.scheduler_address
+    monkeypatch.undo()
+    dask.config.refresh()
+
+
+def test_an_engine_behind_certificates_is_told_apart_from_one_that_anybody_reaches(
+    sealed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = executor_at(Settings(home=tmp_path, engine_url=sealed))
+    assert list(own.map(square, range(4))) == [0, 1, 4, 9]
+    monkeypatch.setattr("opslayer.engine.cluster.PATIENCE", 0.5)
+    plain = executor_at(Settings(home=tmp_path, engine_url=sealed.replace("tls://", "tcp://")))
+    with pytest.raises(StoreError, match=r"OPSLAYER_ENGINE_URL.*start its scheduler"):
+        list(plain.map(square, [1]))
+
+
 def test_doctor_says_whether_the_engine_is_there(
     place: Installation,  # noqa: F811
     nobody: str,

@@ -61,7 +61,8 @@ def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
     """
     verdicts: list[Verdict] = []
     cause = None
-    while windows := undecided(capability, stores, as_of):
+    windows = undecided(capability, stores, as_of)
+    while windows:
         occasion = Occasion(capability, stores, as_of, windows[0])
         memory = recall(capability, stores)
         if memory is None:
@@ -69,9 +70,11 @@ def decide(capability: Capability, stores: Stores, as_of: datetime) -> Decided:
         decision = _ask(occasion, memory)
         if len(windows) == 1:
             cause = _act(occasion, decision)
-        # A training that ended meanwhile has changed what there is to decide on.
         if kept := _record(occasion, memory, decision):
             verdicts.append(kept)
+            windows = windows[1:]
+        else:  # a training that ended meanwhile, or another watch, has changed what is to decide
+            windows = undecided(capability, stores, as_of)
     return Decided(tuple(verdicts), cause)
 
 
