@@ -31,7 +31,7 @@ SHRINK, GROW, STEP = 0.7, 1.08, 2.0
 HELD = 64 * 2**20
 """Bytes of bodies that have begun to come, of all calls together; of one tenant's, half as many.
 One that comes at once is not among them."""
-WAIT = 0.1
+WAIT = 0.08
 """Seconds that a call that is let in may have to stand in line."""
 FIRST_COST = 0.001
 REFUSAL = 0.00015
