@@ -459,6 +459,27 @@ def test_the_log_becomes_rows_answers_and_tags(
     assert taken(stores, of) == Counts(read=1, stored=1)
 
 
+def test_calls_that_come_faster_than_they_are_taken_in_keep_no_ingest_from_ending(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = capability(tmp_path / "none*.csv")
+    stores.events.append([asked(f"first-{n}") for n in range(5)], "a")
+    append, later = lake.Lake.append, iter(range(100))
+
+    def slowly(self: lake.Lake, *args: Any) -> bool:
+        number = next(later)
+        stores.events.append([asked(f"later-{number}")], "ab"[number % 2])
+        return append(self, *args)
+
+    monkeypatch.setattr(lake.Lake, "append", slowly)
+    assert taken(stores, of) == Counts(read=5, stored=5)
+    came = next(later)
+    assert taken(stores, of) == Counts(read=came, stored=came)
+    monkeypatch.undo()
+    assert taken(stores, of).read > 0
+    assert taken(stores, of) == Counts()
+
+
 def test_classes_are_named_as_the_contract_names_them(stores: Stores) -> None:
     gate = {"metric": "accuracy"}
     of = declared("none*", {}, kind="classification", classes=["0", "1"], gate=gate)

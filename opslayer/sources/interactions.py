@@ -84,21 +84,21 @@ class LogFeed:
         return (Stretched(self, one) for one in chain(first, every))
 
     def parts(self, history: Sequence[Batch]) -> Parts:
-        """New entries, each writer's in its order."""
-        position = _position(history)
-        pending = history[-1] if history and history[-1].status == "begun" else None
-        until = pending.end["positions"] if pending else None
-        while True:
-            read = self.events.read(self.capability.name, position, ENTRIES)
-            found = [entry for entry in read.events if until is None or _within(entry, until)]
-            if found:
+        """What is new when it is asked for, each writer's entries in their order."""
+        name, position = self.capability.name, _position(history)
+        if history and history[-1].status == "begun":
+            pending = Stretch(position, history[-1].end["positions"])
+            if found := [*self.events.stretch(name, pending)]:
                 end = {**position, **{entry.writer: entry.number for entry in found}}
-                begin = {"positions": position, "contract": contract_of(self.capability)}
-                yield Part(begin, {"positions": end}, self.typed(found))
+                yield self._part(position, end, found)
                 position = end
-            elif until is None:
-                return
-            until = None
+        for page in self.events.pages(name, position, ENTRIES):
+            yield self._part(position, page.positions, page.events)
+            position = page.positions
+
+    def _part(self, after: dict[str, int], end: dict[str, int], found: Sequence[Event]) -> Part:
+        begin = {"positions": after, "contract": contract_of(self.capability)}
+        return Part(begin, {"positions": end}, self.typed(found))
 
     def typed(self, entries: Iterable[Event], *, quickly: bool = True) -> Typed:
         """Entries by the contract; not `quickly`, each by its record's own class."""
@@ -472,10 +472,6 @@ def _class(value: Any, field: str) -> str:
     if (isinstance(value, str) and value) or (isinstance(value, int) and abs(value) <= LARGEST):
         return str(value)
     raise EntryError(f"{field}: no class: {type(value).__name__}")
-
-
-def _within(entry: Event, positions: dict[str, int]) -> bool:
-    return entry.number <= positions.get(entry.writer, 0)
 
 
 def _briefly(error: ValidationError) -> str:

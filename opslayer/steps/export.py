@@ -133,10 +133,8 @@ def _type(column: pd.Series[Any]) -> Type:
 
 
 def _interactions(capability: Capability, stores: Stores) -> Iterator[Row]:
-    batch = stores.events.read(capability.name, {}, PAGE)
-    while batch.events:
+    for batch in stores.events.pages(capability.name, {}, PAGE):
         yield from _page(batch.events, stores)
-        batch = stores.events.read(capability.name, batch.positions, PAGE)
 
 
 def _page(page: Sequence[Event], stores: Stores) -> Iterator[Row]:

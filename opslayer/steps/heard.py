@@ -76,10 +76,7 @@ class Heard:
 
     def listen(self, events: Events) -> None:
         """Read what is new."""
-        while True:
-            batch = events.read(self.capability.name, self.positions, PAGE)
-            if not batch.events:
-                return
+        for batch in events.pages(self.capability.name, self.positions, PAGE):
             for event in batch.events:
                 self._take(event.known())
             self.positions = batch.positions

@@ -74,14 +74,12 @@ def gather(capability: Capability, stores: Stores) -> Case:
 def _rated(capability: Capability, stores: Stores, variant: Variant) -> list[Rated]:
     answered: dict[str, Interaction] = {}
     said: dict[str, dict[FeedbackKind, Any]] = {}
-    positions: dict[str, int] = {}
-    while (batch := stores.events.read(capability.name, positions)).events:
+    for batch in stores.events.pages(capability.name, {}):
         for record in (event.known() for event in batch.events):
             if isinstance(record, Feedback):
                 said.setdefault(record.interaction_id, {})[record.kind] = record.value
             elif isinstance(record, Interaction) and record.variant == variant.name:
                 answered[record.id] = record
-        positions = batch.positions
     rated = [_one(answered[id], its) for id, its in said.items() if id in answered]
     newest = sorted((one for one in rated if one), key=lambda one: one.at, reverse=True)
     return newest[:MOST]

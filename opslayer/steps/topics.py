@@ -110,9 +110,7 @@ def _texts(capability: Capability, stores: Stores) -> list[Said]:
 
 
 def _keyed(capability: Capability, stores: Stores) -> Iterator[tuple[str, str, str, str]]:
-    place: dict[str, int] = {}
-    while (batch := stores.events.read(capability.name, place, PAGE)).events:
-        place = batch.positions
+    for batch in stores.events.pages(capability.name, {}, PAGE):
         for call in calls_of(batch.events):
             if text := asked_text(capability, call):
                 yield digest_of("topics", call.id), call.id, call.subject or call.id, text

@@ -349,6 +349,18 @@ class Events:
                 found += new
         return Batch(tuple(found), positions)
 
+    def pages(
+        self, capability: str, after: Mapping[str, int], limit: int = 10_000
+    ) -> Iterator[Batch]:
+        """What `read` reads, batch by batch. The first that is not full is the last: what comes
+        while it is worked on is for another time, or who takes longer over a batch than the next
+        call takes to come would never end."""
+        while (batch := self.read(capability, after, limit)).events:
+            yield batch
+            if len(batch.events) < limit:
+                return
+            after = batch.positions
+
     def stretches(self, capability: str, after: Mapping[str, int], limit: int) -> Iterator[Stretch]:
         """What `read` would read, stretch by stretch, without reading it: each of `limit` entries,
         the last of fewer. Entries that come meanwhile are in none."""
