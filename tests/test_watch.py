@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from backend import copy_home
 from sqlalchemy import Engine, event
@@ -30,6 +31,7 @@ from opslayer.steps.observe import Span, observe
 from opslayer.steps.promote import Rollback, rollback
 from opslayer.steps.waiting import waiting
 from opslayer.stores import Stores
+from opslayer.stores.lake import Lake
 from opslayer.stores.ledger.verdicts import Verdicts
 from opslayer.windows import window_bounds, window_index
 from tests import drifting
@@ -227,23 +229,38 @@ def test_a_clock_that_runs_ahead_ends_no_window_early(plant: Plant) -> None:
     assert plant.window(newest) not in plant.judged(VerdictKind.ALARM)
 
 
-def test_a_window_without_rows_is_said_to_be_empty_and_not_judged(plant: Plant) -> None:
+def test_a_window_without_rows_is_said_to_be_empty_and_not_judged(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many of them in a row none is looked for on its own."""
     gap = window_bounds(plant.window(TURNED), plant.spec.monitor.window)
     source = Path(str(plant.spec.sources[0].path))
     frame = drifting.rows()
     times = frame["measured_at"].dt.tz_localize(UTC)
     (plant.stores.reports.root.parent / "gap").mkdir()
     path = plant.stores.reports.root.parent / "gap" / source.name
+    frame.loc[times >= gap[1], "measured_at"] += 200 * DAY
     frame[(times < gap[0]) | (times >= gap[1])].to_csv(path, index=False)
     spec = plant.spec.model_copy(
         update={"sources": (plant.spec.sources[0].model_copy(update={"path": str(path)}),)}
     )
     fresh = Stores.at(Settings(home=plant.stores.reports.root.parent / "fresh"))
     drifting.train(spec, fresh, TRAINED)
-    monitor(spec, fresh, TURNED + 8 * DAY)
-    verdict = Plant(spec, fresh).judged(VerdictKind.QUALITY)[plant.window(TURNED)]
-    assert verdict.outcome == "not_judged"
-    assert "no rows" in verdict.reason
+    query, asked = Lake.query, list[str]()
+
+    def counted(self: Lake, capability: Capability, sql: str, tables: Iterable[str]) -> pa.Table:
+        asked.append(sql)
+        return query(self, capability, sql, tables)
+
+    monkeypatch.setattr(Lake, "query", counted)
+    monitor(spec, fresh, TURNED + 208 * DAY)
+    judged = Plant(spec, fresh).judged(VerdictKind.QUALITY)
+    first = plant.window(TURNED)
+    for window in range(first, plant.window(gap[1] + 200 * DAY)):
+        assert judged[window].outcome == "not_judged"
+        assert "no rows" in judged[window].reason
+    assert judged[first + 101].outcome == "measured"
+    assert len(asked) < 101, "of as many windows without rows"
 
 
 def test_quality_is_that_of_what_was_served_where_something_was(plant: Plant) -> None:

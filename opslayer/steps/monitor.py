@@ -7,6 +7,7 @@ nothing twice and skips nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -24,7 +25,7 @@ from opslayer.steps.observe import Observed, Span, inputs, observe
 from opslayer.steps.snapshot import load
 from opslayer.stores import Stores
 from opslayer.stores.lake import moment
-from opslayer.windows import window_bounds, window_index, window_indices
+from opslayer.windows import EPOCH, window_bounds, window_index, window_indices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,9 +178,31 @@ def monitor(capability: Capability, stores: Stores, as_of: datetime) -> list[Ver
         return []
     watch = Watch(capability, stores, as_of, release, version)
     found: list[Verdict] = []
-    for window in due(watch):
-        found += judge_window(watch, window)
+    windows = due(watch)
+    filled = _filled(watch, windows)
+    for window in windows:
+        if window in filled:
+            found += judge_window(watch, window)
+        else:
+            found.append(watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window))))
     return found
+
+
+def _filled(watch: Watch, windows: Sequence[int]) -> set[int]:
+    """Which of some windows have rows. Asked once: looking into each window of a long gap takes
+    the lake a second where it is an object store."""
+    if not windows:
+        return set()
+    width = watch.capability.monitor.window
+    span = Span(watch.span(windows[0]).since, watch.span(windows[-1]).until)
+    sql = f"""
+        SELECT DISTINCT date_bin(
+            INTERVAL '{width.total_seconds():.6f} seconds', event_time, {moment(EPOCH)}
+        ) AS since FROM rows
+        WHERE event_time >= {moment(span.since)} AND event_time < {moment(span.until)}
+    """  # noqa: S608 - nothing but times
+    begins = watch.stores.lake.query(watch.capability, sql, ("rows",))["since"].to_pylist()
+    return {window_index(since, width) for since in begins}
 
 
 def due(watch: Watch) -> list[int]:
@@ -226,7 +249,7 @@ def _first_incomplete(watch: Watch) -> int:
 def judge_window(watch: Watch, window: int) -> list[Verdict]:
     """Alarm, then harm and quality if the window's labels are in, else what is to be expected."""
     rows = watch.observe(window)
-    if not len(rows):
+    if not len(rows):  # what is there is not known yet
         return [watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window)))]
     found = []
     if watch.judged(VerdictKind.ALARM, window) is None:
