@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from taught import at, give_database, order, shop, teach, trained
 
 from opslayer.capability import Kind
@@ -18,12 +22,13 @@ from opslayer.learners.figures import draw, draw_importance
 from opslayer.learners.importance import importance
 from opslayer.learners.prediction import Prediction
 from opslayer.learners.tabular import fit
-from opslayer.records import Recipe
+from opslayer.records import Recipe, Version
 from opslayer.steps.snapshot import load
 from opslayer.steps.train import train
 from opslayer.stores import Stores
 from opslayer.stores.ledger.versions import Versions
 from opslayer.stores.models import Models
+from opslayer.stores.registration import CAUSE
 from opslayer.stores.tracking import client
 
 KILLS = ["log_model_artifacts", "create_model_version", "add"]
@@ -76,6 +81,88 @@ def test_an_attempt_that_died_before_the_one_that_counts_leaves_nothing_behind(
 
 def _die(*_: object) -> None:
     raise SystemExit
+
+
+WRITES = [
+    "create_logged_model",
+    "log_model_artifacts",
+    "finalize_logged_model",
+    "log_batch",
+    "log_inputs",
+    "log_outputs",
+    "log_figure",
+    "create_registered_model",
+    "create_model_version",
+    "set_terminated",
+]
+"""Every call with which a training writes to MLflow, once its run is there."""
+DELETIONS = ["delete_model_version", "delete_logged_model", "set_terminated", "delete_run"]
+"""And with which an attempt that does not count is cleared away."""
+
+
+def test_a_training_overtaken_at_any_write_ends_with_the_version_that_counts(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker of its cause ends first, and clears away what this one has written so far."""
+    teach(give_database(stores), shop(), 10)
+    for moment in WRITES:
+        snapshot, ordered = order(stores, shop(), 10, about=moment)
+        faster: list[Version] = []
+        with monkeypatch.context() as patch:
+            again = partial(train, shop(), snapshot, stores, ordered)
+            _first(patch, moment, lambda again=again, faster=faster: faster.append(again()))
+            version = train(shop(), snapshot, stores, ordered)
+        assert faster == [version], moment
+        assert stores.ledger.versions.for_cause("shop", ordered.cause.id) == faster, moment
+        assert _left(stores, ordered.cause.id) == ([version.version], [version.run_id]), moment
+    folders = {path.parent for path in Path(stores.models.root).rglob("model.skops")}
+    assert len(folders) == len(stores.ledger.versions.all("shop"))
+    mlflow = client(stores.models.tracking_uri)
+    every = [one.experiment_id for one in mlflow.search_experiments()]
+    assert len(mlflow.search_logged_models(every)) == len(folders)
+    runs = {path.parts[-3] for path in Path(stores.models.root).rglob("*.png")}
+    assert runs == {one.run_id for one in stores.ledger.versions.all("shop")}
+
+
+def test_an_attempt_that_two_clear_away_at_once_is_cleared_away(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach(give_database(stores), shop(), 10)
+    for moment in DELETIONS:
+        snapshot, ordered = order(stores, shop(), 10, about=moment)
+        for owner, name in ((MlflowClient, "set_terminated"), (Models, "keep_only")):
+            with monkeypatch.context() as dying:
+                dying.setattr(owner, name, _die)
+                with pytest.raises(SystemExit):
+                    train(shop(), snapshot, stores, ordered)
+        (kept,) = stores.ledger.versions.for_cause("shop", ordered.cause.id)
+        numbers, runs = _left(stores, ordered.cause.id)
+        assert (len(numbers), len(runs)) == (2, 2), moment
+        with monkeypatch.context() as patch:
+            _first(patch, moment, partial(stores.models.keep_only, kept))
+            assert train(shop(), snapshot, stores, ordered) == kept, moment
+        assert _left(stores, ordered.cause.id) == ([kept.version], [kept.run_id]), moment
+
+
+def _first(patch: pytest.MonkeyPatch, name: str, other: Callable[[], object]) -> None:
+    """Let something else happen just before the first call of a method of MLflow's client."""
+    call = getattr(MlflowClient, name)
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        patch.setattr(MlflowClient, name, call)
+        other()
+        return call(*args, **kwargs)
+
+    patch.setattr(MlflowClient, name, late)
+
+
+def _left(stores: Stores, cause: str) -> tuple[list[int], list[str]]:
+    """The versions and the runs that MLflow has for a cause."""
+    mlflow = client(stores.models.tracking_uri)
+    made = mlflow.search_model_versions(f"name = 'shop' and tags.`{CAUSE}` = '{cause}'")
+    every = [experiment.experiment_id for experiment in mlflow.search_experiments()]
+    runs = mlflow.search_runs(every, f"tags.`{CAUSE}` = '{cause}'")
+    return [int(one.version) for one in made], [run.info.run_id for run in runs]
 
 
 def test_each_recipe_of_a_cause_has_its_own_version(stores: Stores) -> None:

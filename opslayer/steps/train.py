@@ -42,19 +42,37 @@ def train(
     model, registers it once, and clears away what was left. Raises NotEnoughData, ConfigError,
     Refused (the rows or the estimator don't allow it), NotFound or StoreError.
     """
-    for kept in stores.ledger.versions.for_cause(capability.name, order.cause.id):
-        if kept.recipe is order.recipe:
-            stores.models.keep_only(kept)  # a kill may have come before it
-            return kept
+    version = _kept(capability, stores, order) or _fit(capability, snapshot, stores, order)
+    stores.models.keep_only(version)  # for one in the ledger, too: a kill may have come before it
+    return version
+
+
+def _kept(capability: Capability, stores: Stores, order: TrainingOrder) -> Version | None:
+    """The version in the ledger for a cause and recipe, if any."""
+    made = stores.ledger.versions.for_cause(capability.name, order.cause.id)
+    return next((version for version in made if version.recipe is order.recipe), None)
+
+
+def _fit(
+    capability: Capability, snapshot: Snapshot, stores: Stores, order: TrainingOrder
+) -> Version:
+    """Fit a model, register it, and return the version that the ledger has then.
+
+    A worker that lost the cause unnoticed may end its training meanwhile: it clears this attempt
+    away while it is written, which then fails anywhere. Its version is the one that counts.
+    """
     from opslayer.learners.tabular import fit
     from opslayer.steps.snapshot import load
 
     learnt = stores.ledger.snapshots.get(capability.name, snapshot.digest)
     model = fit(capability, load(capability, snapshot.digest, stores))
-    made = _register(capability, snapshot, stores, order, model)
-    version = stores.ledger.versions.add(made, learnt)
-    stores.models.keep_only(version)
-    return version
+    try:
+        made = _register(capability, snapshot, stores, order, model)
+    except Exception:
+        if kept := _kept(capability, stores, order):
+            return kept
+        raise
+    return stores.ledger.versions.add(made, learnt)
 
 
 def _register(

@@ -25,6 +25,7 @@ from opslayer.stores.run import (
     Registered,
     clear_aside,
     discard_run,
+    gone_already,
     local_path,
     write_run,
 )
@@ -106,7 +107,8 @@ class Models:
             found = mlflow.search_model_versions(f"name = '{version.capability}' and {same}")
             for other in found:
                 if int(other.version) != version.version:
-                    mlflow.delete_model_version(other.name, other.version)
+                    with gone_already():
+                        mlflow.delete_model_version(other.name, other.version)
             where = self._experiment(version.capability)
             for run in mlflow.search_runs([where], same):
                 if run.info.run_id != version.run_id:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from opslayer.errors import Refused
+from opslayer.errors import Refused, StoreError
 from opslayer.records import Recipe
 from opslayer.stores.folder import remove_folder
 from opslayer.stores.manifest import seal
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MODEL, RUN = 4, 3
 """Parts of a place below the root: CAPABILITY/models/ID/artifacts, and CAPABILITY/RUN/artifacts."""
+DELETED = "Current state is deleted"
+"""What MLflow says of a run that is deleted, which has no code of its own."""
 ASIDE = ".writing"
 """Not in the system's temporary folder: a model may hold words of its rows, and a killed training
 leaves them where whoever erases looks."""
@@ -55,13 +57,14 @@ def write_run(
     The model is first written below `root`, in a folder that `clear_aside` removes. Raises
     Refused for a model that skops can't load again from our list of types.
     """
-    with _run(client, experiment, registration) as run:
-        model = client.create_logged_model(
-            experiment, "model", run.info.run_id, registration.tags, params(registration)
-        )
+    with (
+        _run(client, experiment, registration) as run,
+        _model(client, run, registration, root) as model,
+    ):
         manifest = _upload(client, registration, model, root)
         _describe(client, registration, run, model)
         version = _register(client, registration, model)
+        client.set_terminated(run.info.run_id, "FINISHED")
     return Registered(int(version.version), run.info.run_id, manifest)
 
 
@@ -77,7 +80,28 @@ def _run(client: MlflowClient, experiment: str, registration: Registration) -> I
         with suppress(MlflowException):  # what went wrong first is what should be read
             client.set_terminated(run.info.run_id, "FAILED")
         raise
-    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+@contextmanager
+def _model(
+    client: MlflowClient, run: Run, registration: Registration, root: Path
+) -> Iterator[LoggedModel]:
+    """A run's model, to be written; of a run that is deleted meanwhile nothing stays."""
+    from mlflow.exceptions import MlflowException
+
+    model = client.create_logged_model(
+        run.info.experiment_id, "model", run.info.run_id, registration.tags, params(registration)
+    )
+    try:
+        yield model
+    except BaseException:
+        with suppress(MlflowException, StoreError):  # what went wrong first should be read
+            if client.get_run(run.info.run_id).info.lifecycle_stage == "deleted":
+                _delete(client, model.artifact_location, (root, MODEL))
+                _delete(client, run.info.artifact_uri, (root, RUN))
+                with gone_already():
+                    client.delete_logged_model(model.model_id)
+        raise
 
 
 def _upload(
@@ -205,7 +229,8 @@ def _register(client: MlflowClient, registration: Registration, model: LoggedMod
 
 
 def discard_run(client: MlflowClient, run: Run, root: Path) -> None:
-    """Delete a run that came to nothing, with the models and other files it stored.
+    """Delete a run that came to nothing, with the models and other files it stored; what another
+    process has deleted meanwhile stays so.
 
     Of files of this machine, those below `root` alone: MLflow keeps the places of a home that was
     copied, and they are another one's.
@@ -213,12 +238,28 @@ def discard_run(client: MlflowClient, run: Run, root: Path) -> None:
     where = f"source_run_id = '{run.info.run_id}'"
     for model in client.search_logged_models([run.info.experiment_id], where):
         _delete(client, model.artifact_location, (root, MODEL))
-        client.delete_logged_model(model.model_id)
+        with gone_already():
+            client.delete_logged_model(model.model_id)
     if run.info.artifact_uri:
         _delete(client, run.info.artifact_uri, (root, RUN))
-    if run.info.status == "RUNNING":
-        client.set_terminated(run.info.run_id, "KILLED")
-    client.delete_run(run.info.run_id)
+    with gone_already():
+        if run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, "KILLED")
+        client.delete_run(run.info.run_id)
+
+
+@contextmanager
+def gone_already() -> Iterator[None]:
+    """Let what is to be deleted be deleted already, as MLflow says it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        # A run that is deleted is no missing one: it may be had back, and can't be changed.
+        deleted = error.error_code == "INVALID_PARAMETER_VALUE" and DELETED in str(error.message)
+        if not deleted and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def _delete(client: MlflowClient, place: str, below: tuple[Path, int]) -> None:
