@@ -4,39 +4,55 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, text
 
 FIRST = "0001"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def make_first_home(home: Path, calls: int) -> set[tuple[str, str]]:
-    """Log calls with what was said of them, a release and its verdict; the kind and id of each
-    entry of the log."""
+    """A data folder with `filled`'s content."""
     home.mkdir(parents=True)
     path = home / "opslayer.db"
     _migrate_to_first(path)
-    entries = [entry for number in range(calls) for entry in _said(number)]
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.executemany(
+    made = create_engine(f"sqlite:///{path}")
+    with made.begin() as connection:
+        entries = filled(connection, calls)
+    made.dispose()
+    return entries
+
+
+def filled(connection: Connection, calls: int) -> set[tuple[str, str]]:
+    """Log calls with what was said of them, a release and its verdict, in a database of the first
+    schema; the kind and id of each entry of the log."""
+    entries = [entry for number in range(calls) for entry in _said(number)]
+    connection.execute(
+        text(
             "INSERT INTO events (writer, number, capability, kind, id, record)"
-            " VALUES ('gateway-1', ?, 'grown', ?, ?, ?)",
-            [
-                (place, kind, record["id"], json.dumps(record, separators=(",", ":")))
-                for place, (kind, record) in enumerate(entries, 1)
-            ],
-        )
-        _decide(connection)
-    connection.close()
+            " VALUES ('gateway-1', :number, 'grown', :kind, :id, :record)"
+        ),
+        [
+            {"number": place, "kind": kind, "id": record["id"], "record": _json(record)}
+            for place, (kind, record) in enumerate(entries, 1)
+        ],
+    )
+    _decide(connection)
     return {(kind, str(record["id"])) for kind, record in entries}
+
+
+def _json(record: dict[str, object]) -> str:
+    return json.dumps(record, separators=(",", ":"))
 
 
 def _migrate_to_first(path: Path) -> None:
     from alembic import command
     from alembic.config import Config
-    from sqlalchemy import create_engine
 
     from opslayer.stores.ledger.migrate import MIGRATIONS
 
@@ -73,7 +89,7 @@ def _said(number: int) -> list[tuple[str, dict[str, object]]]:
     return [("interaction", call), ("feedback", told)]
 
 
-def _decide(connection: sqlite3.Connection) -> None:
+def _decide(connection: Connection) -> None:
     release = {
         "capability": "grown",
         "number": 1,
@@ -84,6 +100,6 @@ def _decide(connection: sqlite3.Connection) -> None:
         "variants": [{"name": "constant"}],
     }
     connection.execute(
-        "INSERT INTO releases (capability, number, cause, record) VALUES ('grown', 1, NULL, ?)",
-        (json.dumps(release),),
+        text("INSERT INTO releases (capability, number, record) VALUES ('grown', 1, :record)"),
+        {"record": json.dumps(release)},
     )

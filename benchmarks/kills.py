@@ -63,13 +63,30 @@ def _died(target: Callable[..., None], point: int, work: Callable[..., Any], *ar
 
 def _files_until(point: int, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
     left = [point]
+    before_files(lambda: _count(left))
+    _work(left, work, args)
+
+
+def before_files(do: Callable[[], None]) -> None:
+    """Do something before each file that this process opens to write, makes, renames or removes."""
 
     def heard(name: str, told: tuple[Any, ...]) -> None:
         if name in CHANGES or (name == "open" and _writes(told)):
-            _count(left)
+            do()
 
     sys.addaudithook(heard)
-    _work(left, work, args)
+
+
+def before_writes(do: Callable[[], None]) -> None:
+    """Do something before each statement that writes, and each commit, of any of SQLAlchemy's."""
+    from sqlalchemy import Engine, event
+
+    def statement(*call: Any) -> None:
+        if not call[2].lstrip().upper().startswith(HARMLESS):
+            do()
+
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", lambda *_: do())
 
 
 def _writes(told: tuple[Any, ...]) -> bool:
@@ -91,16 +108,5 @@ def _work_until(point: int, work: Callable[..., Any], args: tuple[Any, ...]) -> 
 
 
 def _work(left: list[int], work: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    from sqlalchemy import Engine, event
-
-    def count(*_: Any) -> None:
-        _count(left)
-
-    def count_write(*call: Any) -> None:
-        statement = call[2]
-        if not statement.lstrip().upper().startswith(HARMLESS):
-            count()
-
-    event.listen(Engine, "before_cursor_execute", count_write)
-    event.listen(Engine, "commit", count)
+    before_writes(lambda: _count(left))
     work(*args)

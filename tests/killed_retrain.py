@@ -39,8 +39,8 @@ import opslayer.learners.figures
 import opslayer.learners.importance
 import opslayer.learners.tabular
 import opslayer.reports.validation_page  # noqa: F401
-from benchmarks.harmed import NAME, ground_at, harm, prepare, without_prefect
-from benchmarks.one_run_per_cause import forgotten, strays
+from benchmarks.harmed import ground_at, harm, prepare, without_prefect
+from benchmarks.killed_steps import CAUSE, STEPS, account
 from flows import retrain_model
 from opslayer.errors import Refused
 from opslayer.stores.ledger.causes import Causes
@@ -51,11 +51,6 @@ from opslayer.stores.models import Models
 
 LEASE = 0.3
 """Seconds: what lapses while the next process starts."""
-
-CAUSE = harm(1)
-"""The second harm: it asks for two models, and one serves already."""
-
-STEPS = ("cut", "take", "validate", "train", "judge", "settle")
 
 WRITES = [
     (Versions, "add"),
@@ -132,28 +127,7 @@ def run(home: Path) -> None:
 def report(home: Path) -> None:
     """Take the cause up again, and say what there is."""
     run(home)
-    here = ground_at(str(home))
-    ledger = here.stores.ledger
-    row = ledger.causes.get(CAUSE.id)
-    versions = ledger.versions.for_cause(NAME, CAUSE.id)
-    verdicts = [one for one in ledger.verdicts.list(NAME) if one.cause == CAUSE.id]
-    newest = ledger.releases.newest(NAME)
-    said = {
-        "status": row.status,
-        "result": row.result,
-        "recipes": sorted(version.recipe for version in versions),
-        "cuts": sorted({version.cut.isoformat() for version in versions}),
-        "snapshots": sorted(version.snapshot for version in versions),
-        "exams": sorted({version.exam for version in versions}),
-        "releases": [one.cause for one in ledger.releases.all(NAME)].count(CAUSE.id),
-        "verdicts": sorted((one.kind, one.outcome) for one in verdicts),
-        "strays": strays(here),
-        "forgotten": forgotten(here),
-        "alias": here.stores.models.champion(NAME) == (newest and newest.champion.model_version),
-        "loads": all(here.stores.models.load(version) for version in versions),
-        "aside": [path.name for path in Path(here.stores.models.root, ".writing").glob("*")],
-    }
-    print(json.dumps(said), flush=True)
+    print(json.dumps(account(ground_at(str(home)))), flush=True)
 
 
 def main(root: Path) -> None:

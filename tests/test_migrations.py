@@ -20,6 +20,7 @@ from alembic.config import Config
 from backend import database_at, local_only
 from sqlalchemy import Connection, create_engine, event, text
 
+from benchmarks import upgrades
 from opslayer.errors import StoreError
 from opslayer.stores.ledger import Ledger
 from opslayer.stores.ledger.database import engine, reading, transaction
@@ -150,6 +151,14 @@ def test_a_migration_killed_at_any_statement_leaves_old_or_new(tmp_path: Path) -
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@local_only("SQLite's files after a kill")
+def test_an_upgrade_from_the_schema_before_that_is_killed_loses_no_row(tmp_path: Path) -> None:
+    tally = upgrades.Tally()
+    upgrades.upgrade(upgrades.sqlite(tmp_path), upgrades.schemas()[-1], tally, step=2)
+    assert tally.kills > 1
+    assert (tally.between, tally.spoilt, tally.unread) == (0, 0, 0)
 
 
 def test_a_database_from_a_newer_opslayer_is_refused_by_name(url: str) -> None:
