@@ -19,7 +19,7 @@ from opslayer.sources.logged import Call, Told, Tried, Used
 from opslayer.sources.sift import Counts
 from opslayer.steps.ingest import ingest
 from opslayer.stores import Stores
-from opslayer.stores.events import Event, Events
+from opslayer.stores.events import Entries, Event, Events
 from opslayer.stores.journal import Entry
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -99,6 +99,13 @@ WRITTEN = (
     {"event_time": "2024-05-01T00:00:00.1234569Z"},  # finer than a record is
     {"event_time": "2024-05-01T02:00:00+02:00"},
     {"event_time": "2024-05-01T00:00Z"},
+    {"event_time": "2024-05-01 00:00:00Z"},
+    {"event_time": "2024-05-01T00:00:00.5+00:00"},
+    {"event_time": "2024-05-01T00:00:00.Z"},
+    {"event_time": "2024-05-01T00:00:60Z"},
+    {"event_time": "2024-05-01T24:00:00Z"},
+    {"event_time": "1714521600"},
+    {"event_time": "éé24-05-01T00:00:00Z"},
     {"event_time": "2024-02-30T00:00:00Z"},
     {"event_time": "2024-05-01T00:00:00"},
     {"release": 2.0},
@@ -116,6 +123,10 @@ WRITTEN = (
     {"input": {"temp": float("nan"), "rain": True, "town": "Ghent"}},
     {"input": []},
     {"output": {"value": 1e-7}},
+    {"output": {"value": -0.0}},
+    {"output": {"value": 1e16}},
+    {"output": {"value": 12345678901234567.0}},
+    {"output": {"value": 0.1 + 0.2}},
     {"output": {"value": 2**60}},
     {"output": {"value": "many"}},
     {"output": {"value": 1.5, "note": "é"}},
@@ -127,9 +138,9 @@ WRITTEN = (
 def test_a_call_is_read_quickly_to_what_its_record_says(changed: dict[str, Any]) -> None:
     of = declared("none*", {})
     plain = json.loads(asked("i1").model_dump_json())
-    entry = Event("a", 1, "interaction", "i1", json.dumps(plain | changed))
     feed = LogFeed(of, Events("sqlite://"))
-    quick, slow = feed.typed([entry]), feed.typed([entry], quickly=False)
+    block = [Entries("a", [1], ["interaction"], [json.dumps(plain | changed)])]
+    quick, slow = feed.typed(block), feed.typed(block, quickly=False)
     assert (quick.rows, quick.answers) == (slow.rows, slow.answers)
     assert (quick.faults, quick.remarks) == (slow.faults, slow.remarks)
 
@@ -176,7 +187,8 @@ def test_entries_read_together_give_what_each_record_says(
         record = json.loads(plain[kind].model_dump_json()) | {"id": f"{kind}{number}"} | changed
         entries.append(Event("a", number, kind, f"{kind}{number}", json.dumps(record)))
     feed = LogFeed(of, Events("sqlite://"))
-    quick, slow = feed.typed(entries), feed.typed(entries, quickly=False)
+    blocks = [*Entries.of(entries, 5)]
+    quick, slow = feed.typed(blocks), feed.typed(blocks, quickly=False)
     assert (quick.rows, quick.answers) == (slow.rows, slow.answers)
     assert (quick.statements, quick.remarks) == (slow.statements, slow.remarks)
     assert {*quick.faults} == {*slow.faults}

@@ -16,9 +16,10 @@ from datetime import datetime
 from itertools import chain, islice
 from operator import attrgetter
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from opslayer.capability import Capability, ColumnType, Kind
@@ -26,11 +27,21 @@ from opslayer.records import Feedback, FeedbackKind, Interaction, Status, TagSou
 from opslayer.sources.cells import EXACT, INEXACT
 from opslayer.sources.chunk import Chunk, Fault, shortened
 from opslayer.sources.contract import Layout, Typed, contract_of, typed
-from opslayer.sources.logged import Call, Readers, Told, as_told, not_in_utc, place, times
+from opslayer.sources.logged import (
+    Call,
+    Readers,
+    Told,
+    as_told,
+    not_in_utc,
+    numbers_as_json,
+    place,
+    texts,
+    times,
+)
 from opslayer.sources.part import Part, Parts, Piece
 from opslayer.sources.seen import Seen
-from opslayer.sources.values import column_of
-from opslayer.stores.events import Event, Events, Said, Stretch, fields_of
+from opslayer.sources.values import joined, part_of
+from opslayer.stores.events import Entries, Event, Events, Said, Stretch, fields_of
 from opslayer.stores.lake import schema
 from opslayer.stores.ledger.batches import Batch
 from opslayer.stores.ledger.said import said_time
@@ -42,7 +53,7 @@ ENTRIES = 20_000
 PIECE = 100_000
 """Entries that are read, and written, at once where there are many: the fewer commits the better.
 """
-BLOCK = 1_000
+BLOCK = 2_000
 """Entries that are looked at together: as many as a processor keeps at hand."""
 LARGEST = 2**63
 """Whole numbers up to here are taken as the text of a category or a class."""
@@ -51,9 +62,10 @@ STATES = {
     FeedbackKind.CORRECTION: (TagSource.EXPERT, 0.9),
 }
 """Feedback that states a target: as which source, how surely."""
-
-
 WRITTEN = json.JSONEncoder(ensure_ascii=False)
+
+
+One = TypeVar("One", Call, Told)
 
 
 class EntryError(Exception):
@@ -98,14 +110,13 @@ class LogFeed:
 
     def _part(self, after: dict[str, int], end: dict[str, int], found: Sequence[Event]) -> Part:
         begin = {"positions": after, "contract": contract_of(self.capability)}
-        return Part(begin, {"positions": end}, self.typed(found))
+        return Part(begin, {"positions": end}, self.typed(Entries.of(found, BLOCK)))
 
-    def typed(self, entries: Iterable[Event], *, quickly: bool = True) -> Typed:
+    def typed(self, entries: Iterable[Entries], *, quickly: bool = True) -> Typed:
         """Entries by the contract; not `quickly`, each by its record's own class."""
         taken = _Columns(self.capability)
-        waiting = iter(entries)
-        while block := list(islice(waiting, BLOCK)):
-            taken.add(block, _taken(self.capability, block, quickly))
+        for some in entries:
+            taken.add(_taken(self.capability, some, quickly))
         layout = self._layout()
         asked = typed(self.capability, layout, taken.chunk(layout), Seen())
         return replace(
@@ -137,7 +148,7 @@ class Stretched:
     def parts(self) -> Parts:
         """All of it as one part."""
         capability = self.feed.capability
-        entries = self.feed.events.stretch(capability.name, self.stretch)
+        entries = self.feed.events.columns(capability.name, self.stretch, BLOCK)
         begin = {"positions": dict(self.stretch.after), "contract": contract_of(capability)}
         yield Part(begin, {"positions": self.stretch.positions}, self.feed.typed(entries))
 
@@ -148,13 +159,13 @@ def _position(history: Sequence[Batch]) -> dict[str, int]:
     return dict(done[-1]) if done else {}
 
 
-def _taken(capability: Capability, block: Sequence[Event], quickly: bool) -> _Taken:
+def _taken(capability: Capability, entries: Entries, quickly: bool) -> _Taken:
     """Entries read and looked at."""
     if quickly:
         # A 30 February among them: the records' class says so.
         with suppress(pa.ArrowInvalid):
-            return _Taken.of(capability, block, Readers.of(capability))
-    return _Taken.of(capability, block, None)
+            return _Taken.of(capability, entries, quickly=True)
+    return _Taken.of(capability, entries, quickly=False)
 
 
 @dataclass(slots=True)
@@ -166,23 +177,26 @@ class _Columns:
     remarks: int = 0
     faults: list[Fault] = field(default_factory=list)
     tables: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
-    inputs: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    inputs: dict[str, list[pa.Array | Sequence[Any]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     """What was asked, as it was: what kind a column is of is seen when all of it is there."""
-    writers: list[str] = field(default_factory=list)
-    """Of each call."""
+    writers: list[tuple[str, int]] = field(default_factory=list)
+    """Of how many calls each, block by block."""
     numbers: list[int] = field(default_factory=list)
 
-    def add(self, block: Sequence[Event], taken: _Taken) -> None:
+    def add(self, taken: _Taken) -> None:
         """Take what is wanted of a block, and let go of the rest."""
-        self.read += len(block)
+        entries = taken.entries
+        self.read += len(entries.numbers)
         self.remarks += taken.remarks
         self.faults += taken.faults
         self.tables["answers"].append(taken.answers)
         self.tables["tags"].append(taken.statements)
         for name, its in zip(self.capability.inputs, taken.inputs, strict=True):
-            self.inputs[name] += its
-        self.writers += [entry.writer for entry, _ in taken.asked]
-        self.numbers += [entry.number for entry, _ in taken.asked]
+            self.inputs[name].append(part_of(its))
+        self.writers.append((entries.writer, len(taken.asked.at)))
+        self.numbers += [entries.numbers[at] for at in taken.asked.at]
 
     def table(self, name: str) -> pa.Table:
         """All blocks' rows of a table."""
@@ -192,10 +206,30 @@ class _Columns:
     def chunk(self, layout: Layout) -> Chunk:
         """The calls' inputs as columns."""
         answers = self.table("answers")
-        columns = {name: column_of(self.inputs[name]) for name in self.capability.inputs}
+        columns = {name: joined(self.inputs[name]) for name in self.capability.inputs}
         for name, its in ((layout.event_time, "event_time"), (layout.id or "", "row_id")):
             columns[name] = answers.column(its).combine_chunks()
-        return Chunk(self.writers, self.numbers, columns)
+        return Chunk(self._files(), self.numbers, columns)
+
+    def _files(self) -> str | list[str]:
+        """Who wrote each call, or all of them."""
+        if len({writer for writer, _ in self.writers}) == 1:
+            return self.writers[0][0]
+        return [writer for writer, count in self.writers for _ in range(count)]
+
+
+@dataclass(slots=True)
+class _Read(Generic[One]):
+    """Entries of one kind that can be read."""
+
+    at: list[int] = field(default_factory=list)
+    """Where each stands in its block."""
+    records: list[One] = field(default_factory=list)
+
+    def without(self, wanted: Callable[[One], bool]) -> _Read[One]:
+        """Those that are wanted."""
+        kept = [one for one in zip(self.at, self.records, strict=True) if wanted(one[1])]
+        return _Read([at for at, _ in kept], [record for _, record in kept])
 
 
 @dataclass(slots=True)
@@ -207,13 +241,14 @@ class _Taken:
     """
 
     capability: Capability
+    entries: Entries
     readers: Readers
-    asked: list[tuple[Event, Call]] = field(default_factory=list)
+    asked: _Read[Call] = field(default_factory=_Read)
     inputs: list[list[Any]] = field(default_factory=list)
     """By input column, the calls' values."""
     values: list[Any] = field(default_factory=list)
     """What each call was answered, as a target."""
-    stated: list[tuple[Event, Told]] = field(default_factory=list)
+    stated: _Read[Told] = field(default_factory=_Read)
     targets: list[Any] = field(default_factory=list)
     """What each feedback says the target is; None for one that takes back the one before it."""
     faults: list[Fault] = field(default_factory=list)
@@ -224,41 +259,50 @@ class _Taken:
     """What feedback says, as tags."""
 
     @classmethod
-    def of(
-        cls, capability: Capability, entries: Sequence[Event], readers: Readers | None
-    ) -> _Taken:
-        """Entries read; without `readers`, by their records' own classes alone."""
-        taken = cls(capability, readers or Readers.of(capability))
-        taken._read(entries, taken.readers if readers else None)
-        taken._look_at_calls()
-        taken._look_at_feedback()
-        taken.answers, taken.statements = taken._answers(), taken._statements()
+    def of(cls, capability: Capability, entries: Entries, *, quickly: bool) -> _Taken:
+        """Entries read; not `quickly`, by their records' own classes alone."""
+        taken = cls(capability, entries, Readers.of(capability))
+        call, told = taken.readers.call.decode, taken.readers.told.decode
+        taken.asked = taken._read("interaction", call if quickly else None)
+        taken.stated = taken._read("feedback", told if quickly else None)
+        if len(taken.asked.at) + len(taken.stated.at) < len(entries.kinds):
+            for at, kind in enumerate(entries.kinds):
+                if kind not in ("interaction", "feedback"):
+                    taken._slowly(at)
+        taken.answers = taken._look_at_calls()
+        taken.statements = taken._look_at_feedback()
         return taken
 
-    def _read(self, entries: Sequence[Event], readers: Readers | None) -> None:
-        """Sort entries in; those that are not read quickly are looked at here."""
-        call, told = (readers.call.decode, readers.told.decode) if readers else (None, None)
-        asked, stated = self.asked, self.stated
-        for entry in entries:
-            try:
-                if call and entry.kind == "interaction":
-                    asked.append((entry, call(entry.text)))
-                    continue
-                if told and entry.kind == "feedback":
-                    stated.append((entry, told(entry.text)))
-                    continue
-            except ValueError:
-                pass  # the record's class says why, or takes it
-            found = self._slowly(entry)
-            if isinstance(found, Call):
-                asked.append((entry, found))
-            elif isinstance(found, Told):
-                stated.append((entry, found))
+    def _read(self, kind: str, decode: Callable[[str], One] | None) -> _Read[One]:
+        """The entries of a kind; those that `decode` does not take are looked at here."""
+        texts = self.entries.texts
+        its = [at for at, one in enumerate(self.entries.kinds) if one == kind]
+        try:
+            if decode:
+                return _Read(its, [decode(texts[at]) for at in its])
+        except ValueError:
+            pass  # one of them, at least
+        read: _Read[One] = _Read()
+        for at in its:
+            record = self._one(at, decode)
+            if record is not None:
+                read.at.append(at)
+                read.records.append(record)
+        return read
 
-    def _slowly(self, entry: Event) -> Call | Told | None:
+    def _one(self, at: int, decode: Callable[[str], One] | None) -> One | None:
+        try:
+            if decode:
+                return decode(self.entries.texts[at])
+        except ValueError:
+            pass  # the record's class says why, or takes it
+        found: One | None = self._slowly(at)
+        return found
+
+    def _slowly(self, at: int) -> Any:
         """An entry by its record's class; None where it is no more than counted, or at fault."""
         try:
-            record = _recorded(entry)
+            record = _recorded(self.entries, at)
             if not isinstance(record, Interaction | Feedback) or not self._is_wanted(record):
                 self.remarks += 1  # of a start, its interaction tells how it ended
                 return None
@@ -269,7 +313,7 @@ class _Taken:
             self._answer(record.output)
             return self.readers.as_call(record, [*self.capability.inputs])
         except EntryError as reason:
-            self.faults.append(_fault(entry, str(reason)))
+            self.faults.append(_fault(self.entries, at, str(reason)))
             return None
 
     def _is_wanted(self, record: Call | Told | Interaction | Feedback) -> bool:
@@ -295,19 +339,19 @@ class _Taken:
         # A fallback's constant may be no class of the contract, and was served all the same.
         return _target(self.capability, value, "output.value")
 
-    def _look_at_calls(self) -> None:
-        """Leave out what is no row, and take what a column finds odd one by one."""
+    def _look_at_calls(self) -> pa.Table:
+        """Leave out what is no row, and take what a column finds odd one by one; what was served
+        for each of the others."""
         if self.capability.kind is Kind.IMAGE or Status.REFUSED in {
-            record.status for _, record in self.asked
+            record.status for record in self.asked.records
         }:
-            wanted = [one for one in self.asked if self._is_wanted(one[1])]
-            self.remarks += len(self.asked) - len(wanted)
-            self.asked = wanted
-        odd = {*not_in_utc([record.event_time for _, record in self.asked])}
+            self.asked = self._wanted(self.asked)
+        written = texts([record.event_time for record in self.asked.records])
+        odd = {*not_in_utc(written)}
         self.inputs = self._inputs()
         for column in self.inputs:
             odd.update(_too_large(column))
-        outputs = [record.output for _, record in self.asked]
+        outputs = [record.output for record in self.asked.records]
         said = [one.get("value") for one in outputs] if self.capability.predictor else []
         plain = self.capability.predictor and self._plain(said)
         if not plain:
@@ -315,24 +359,34 @@ class _Taken:
         if odd:
             self.asked = self._replaced(self.asked, odd)
             self.inputs = self._inputs()
+            written = texts([record.event_time for record in self.asked.records])
         if odd or not plain:
-            said = [self._answer(record.output) for _, record in self.asked]
+            said = [self._answer(record.output) for record in self.asked.records]
         self.values = said
+        return self._answers(times(written))
 
-    def _look_at_feedback(self) -> None:
-        """As `_look_at_calls`."""
-        wanted = [one for one in self.stated if self._is_wanted(one[1])]
-        self.remarks += len(self.stated) - len(wanted)
-        odd = {*not_in_utc([record.event_time for _, record in wanted])}
-        odd.update(not_in_utc([record.known_time for _, record in wanted]))
-        said, classes = [record.value for _, record in wanted], {*(self.capability.classes or ())}
+    def _look_at_feedback(self) -> pa.Table:
+        """As `_look_at_calls`; what is said, as tags."""
+        self.stated = self._wanted(self.stated)
+        records = self.stated.records
+        odd = {*not_in_utc(texts([one.event_time for one in records]))}
+        odd.update(not_in_utc(texts([one.known_time for one in records])))
+        said, classes = [one.value for one in records], {*(self.capability.classes or ())}
         plain = None not in said and (not classes or {*said} <= classes) and self._plain(said)
         if not plain:
-            odd.update(_wrong(self._target, [record for _, record in wanted]))
-        self.stated = self._replaced(wanted, odd) if odd else wanted
+            odd.update(_wrong(self._target, records))
+        if odd:
+            self.stated = self._replaced(self.stated, odd)
         if odd or not plain:
-            said = [self._target(record) for _, record in self.stated]
+            said = [self._target(record) for record in self.stated.records]
         self.targets = said
+        return self._statements()
+
+    def _wanted(self, read: _Read[One]) -> _Read[One]:
+        """Entries that are rows, or say a target; the others are counted."""
+        wanted = read.without(self._is_wanted)
+        self.remarks += len(read.at) - len(wanted.at)
+        return wanted
 
     def _plain(self, values: Sequence[Any]) -> bool:
         """Whether all values are of the type that a target is held as, and none needs a look."""
@@ -341,42 +395,35 @@ class _Taken:
             return kinds <= {str} and "" not in values
         return kinds <= {float} and all(map(math.isfinite, filter(None, values)))
 
-    def _replaced(self, read: list[tuple[Event, One]], odd: Set[int]) -> list[tuple[Event, One]]:
+    def _replaced(self, read: _Read[One], odd: Set[int]) -> _Read[One]:
         """Entries as they were read, the odd ones by their record's class."""
-        found: list[tuple[Event, Any]] = [
-            (entry, self._slowly(entry) if at in odd else record)
-            for at, (entry, record) in enumerate(read)
-        ]
-        return [(entry, record) for entry, record in found if record is not None]
+        found: _Read[One] = _Read()
+        for index, (at, record) in enumerate(zip(read.at, read.records, strict=True)):
+            one = self._slowly(at) if index in odd else record
+            if one is not None:
+                found.at.append(at)
+                found.records.append(one)
+        return found
 
     def _inputs(self) -> list[list[Any]]:
-        asked = [record.input for _, record in self.asked]
+        asked = [record.input for record in self.asked.records]
         return [[*map(attrgetter(place(at)), asked)] for at in range(len(self.capability.inputs))]
 
-    def _answers(self) -> pa.Table:
-        """What was served for each call."""
-        records = [record for _, record in self.asked]
+    def _answers(self, moments: pa.Array) -> pa.Table:
+        records = self.asked.records
         columns = {
             "row_id": [one.id for one in records],
-            "event_time": times([one.event_time for one in records]),
+            "event_time": moments,
             "release": [one.release for one in records],
             "variant": [one.variant for one in records],
             "value": self.values,
-            "output": self._outputs([one.output for one in records]),
+            "output": _outputs([one.output for one in records]),
         }
         return pa.table(columns, schema(self.capability, "answers"))
 
-    def _outputs(self, outputs: Sequence[dict[str, Any]]) -> list[str]:
-        """As `json.dumps` writes them; most predictors say one number, which is written at once."""
-        said: list[Any] = [one.get("value") for one in outputs]
-        number = {*map(type, said)} <= {float} and {*map(len, outputs)} <= {1}
-        if number and all(map(math.isfinite, said)):
-            return [f'{{"value": {value!r}}}' for value in said]
-        return [WRITTEN.encode(one) for one in outputs]
-
     def _statements(self) -> pa.Table:
         """Feedback as tags. The interaction may come later; both meet by its id."""
-        records = [record for _, record in self.stated]
+        records = self.stated.records
         columns = {
             "id": [one.id for one in records],
             "row_id": [one.interaction_id for one in records],
@@ -384,22 +431,31 @@ class _Taken:
             "source": [STATES[one.kind][0].value for one in records],
             "by": [one.by for one in records],
             "confidence": [STATES[one.kind][1] for one in records],
-            "event_time": times([one.event_time for one in records]),
-            "known_time": times([one.known_time for one in records]),
+            "event_time": times(texts([one.event_time for one in records])),
+            "known_time": times(texts([one.known_time for one in records])),
             "supersedes": pa.nulls(len(records), pa.string()),
         }
         return pa.table(columns, schema(self.capability, "tags"))
 
 
-One = TypeVar("One", Call, Told)
 Looked = TypeVar("Looked")
 
 
-def _recorded(entry: Event) -> Said:
+def _outputs(outputs: Sequence[dict[str, Any]]) -> Sequence[str] | pa.Array:
+    """As `json.dumps` writes them; most predictors say one number, which is written at once."""
+    said: list[Any] = [one.get("value") for one in outputs]
+    number = {*map(type, said)} <= {float} and {*map(len, outputs)} <= {1}
+    if number and all(map(math.isfinite, said)):
+        return pc.binary_join_element_wise('{"value": ', numbers_as_json(said), "}", "")
+    return [WRITTEN.encode(one) for one in outputs]
+
+
+def _recorded(entries: Entries, at: int) -> Said:
     try:
-        return entry.record()
+        return entries.record(at)
     except ValidationError as error:
-        raise EntryError(f"no {entry.kind} that this Opslayer knows: {_briefly(error)}") from error
+        kind = entries.kinds[at]
+        raise EntryError(f"no {kind} that this Opslayer knows: {_briefly(error)}") from error
 
 
 def _wrong(target: Callable[[Looked], Any], looked: Sequence[Looked]) -> Iterator[int]:
@@ -480,8 +536,8 @@ def _briefly(error: ValidationError) -> str:
     )
 
 
-def _fault(entry: Event, reason: str) -> Fault:
-    column = reason.split(":", 1)[0]
-    said = said_time(fields_of(entry.text))
-    at = datetime.fromisoformat(said) if said else None
-    return Fault(entry.writer, entry.number, column, reason, shortened(entry.text), at)
+def _fault(entries: Entries, at: int, reason: str) -> Fault:
+    column, text = reason.split(":", 1)[0], entries.texts[at]
+    said = said_time(fields_of(text))
+    when = datetime.fromisoformat(said) if said else None
+    return Fault(entries.writer, entries.numbers[at], column, reason, shortened(text), when)

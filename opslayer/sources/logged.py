@@ -22,8 +22,10 @@ from opslayer.capability import Capability, ColumnType, Kind
 from opslayer.records import Feedback, FeedbackKind, Interaction, Status, Value
 from opslayer.stores.lake import MOMENT
 
-UTC_TEXT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
-"""How records write a time; Pydantic cuts what is finer, and Arrow would not take it."""
+MARKS = ((10, b"T"), (16, b":"))
+"""Where records that write a time have these, so that what Arrow reads is what they say."""
+SMALLEST, LARGEST = 1e-4, 1e16
+"""Between these Python writes a number without an exponent."""
 
 
 class Tried(Struct, forbid_unknown_fields=True, gc=False):
@@ -150,12 +152,33 @@ def as_told(record: Feedback) -> Told:
     return Told(**{**values, **times})
 
 
-def not_in_utc(texts: Sequence[str]) -> list[int]:
-    """Which times are not written as records write them, of which `times` knows nothing."""
-    written = pc.match_substring_regex(pa.array(texts, pa.string()), UTC_TEXT)
-    return np.flatnonzero(~written.to_numpy(zero_copy_only=False)).tolist()
+def not_in_utc(written: pa.Array) -> list[int]:
+    """Which times are not written as records write them, of which `times` knows nothing: it takes
+    other zones, a space before the hour and a time without seconds, and raises for all else."""
+    its = written.cast(pa.binary())
+    zone = pc.or_(pc.ends_with(written, "Z"), pc.ends_with(written, "+00:00"))
+    hour, second = (pc.equal(pc.binary_slice(its, at, at + 1), what) for at, what in MARKS)
+    alike = pc.and_(zone, pc.and_(hour, second))
+    return np.flatnonzero(~alike.to_numpy(zero_copy_only=False)).tolist()
 
 
-def times(texts: Sequence[str]) -> pa.Array:
-    """Times as they are written. Raises ArrowInvalid for a day that no calendar has."""
-    return pa.array(texts, pa.string()).cast(MOMENT)
+def times(written: pa.Array) -> pa.Array:
+    """Times as they are written. Raises ArrowInvalid for a day that no calendar has, and for
+    digits after the microsecond, which a record cuts."""
+    return written.cast(MOMENT)
+
+
+def texts(values: Sequence[str]) -> pa.Array:
+    """Texts as a column."""
+    return pa.array(values, pa.string())
+
+
+def numbers_as_json(values: Sequence[float]) -> pa.Array:
+    """Finite numbers as `json.dumps` writes them; where none needs an exponent, of which there are
+    two ways to write it, all of them at once.
+    """
+    sizes = np.abs(np.array(values))
+    if not values or not ((sizes == 0) | ((sizes >= SMALLEST) & (sizes < LARGEST))).all():
+        return texts([*map(repr, values)])
+    listed = msgspec.json.encode(values)[1:-1].decode()
+    return pc.split_pattern(pa.array([listed]), ",").flatten()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from opslayer.errors import StoreError
@@ -74,6 +75,28 @@ class Event(NamedTuple):
             return self.record()
         except (ValidationError, KeyError):
             return None
+
+
+class Entries(NamedTuple):
+    """Some entries of one writer, in its order, as columns: an object for each of them costs more
+    than to read it."""
+
+    writer: str
+    numbers: Sequence[int]
+    kinds: Sequence[str]
+    texts: Sequence[str]
+
+    @classmethod
+    def of(cls, events: Iterable[Event], limit: int) -> Iterator[Entries]:
+        """Events as columns of at most so many."""
+        for writer, its in groupby(events, itemgetter(0)):
+            while some := [*islice(its, limit)]:
+                numbers, kinds, _, texts = zip(*(one[1:] for one in some), strict=True)
+                yield cls(writer, numbers, kinds, texts)
+
+    def record(self, at: int) -> Said:
+        """As `Event.record`."""
+        return RECORDS[self.kinds[at]].model_validate_json(self.texts[at])
 
 
 class Placed(Protocol):
@@ -378,19 +401,38 @@ class Events:
         erased meanwhile are not there."""
         with reading(self.url) as connection:
             for writer in sorted(stretch.upto):
-                query = (
-                    select(*COLUMNS)
-                    .where(
-                        events.c.capability == capability,
-                        events.c.writer == writer,
-                        events.c.number > stretch.after.get(writer, 0),
-                        events.c.number <= stretch.upto[writer],
-                    )
-                    .order_by(events.c.number)
-                    .execution_options(yield_per=STEP)
+                query = _within(capability, stretch, writer, COLUMNS).execution_options(
+                    yield_per=STEP
                 )
                 for part in connection.execute(query).partitions():
                     yield from map(Event._make, part)
+
+    def columns(self, capability: str, stretch: Stretch, limit: int) -> Iterator[Entries]:
+        """As `stretch`, at most `limit` entries at a time."""
+        wanted = (events.c.number, events.c.kind, events.c.record)
+        with reading(self.url) as connection:
+            for writer in sorted(stretch.upto):
+                query = _within(capability, stretch, writer, wanted).execution_options(
+                    yield_per=limit
+                )
+                for part in connection.execute(query).partitions():
+                    yield Entries(writer, *zip(*part, strict=True))
+
+
+def _within(
+    capability: str, stretch: Stretch, writer: str, columns: Sequence[Column[Any]]
+) -> Select[Any]:
+    """One writer's entries of a stretch, in their order."""
+    return (
+        select(*columns)
+        .where(
+            events.c.capability == capability,
+            events.c.writer == writer,
+            events.c.number > stretch.after.get(writer, 0),
+            events.c.number <= stretch.upto[writer],
+        )
+        .order_by(events.c.number)
+    )
 
 
 def _reach(
