@@ -4,12 +4,15 @@ The log is written through its own door, as gateways' drains do; one call in ten
 Each run has a copy of it and a Dask scheduler of its own on this machine, in a process of its own,
 whose memory is what is stated. What is compared is all that the lake holds afterwards, row for row,
 and every figure of the backtest. Beside each ingest the same rows are written by
-`deltalake.write_deltalake` alone: what no ingest can beat. `ROWS=200000` for a quick look.
+`deltalake.write_deltalake` alone, in as many commits, with the tables' own properties, compression,
+statistics and dictionaries: what no ingest can beat. `ROWS=200000` for a quick look.
 
 The share of the bare rate is missed: Delta writes columns that are there already, ingest makes them
-of JSON. At 200,000 calls, on two processors that others used as well, it was 0.12 in one process,
-0.14 on one worker and 0.15 on two. Of an ingest's time some 85 % goes into reading entries off the
-log and making columns of them, a fifteenth into writing them.
+of JSON. At 1,350,000 calls in one process, on two processors that many others used, ingest took
+13.1 microseconds of the processor a call and the bare write 1.1: 0.08 of it, 0.11 by the clock. To
+fetch an entry from SQLite takes two of these, to decode it as much again: two workers with nothing
+else to do would not come to half of the bare rate. Before the log was read by blocks ingest took
+half as much again, and the bare write, with dictionaries of columns in which no value repeats, 1.9.
 """
 
 from __future__ import annotations

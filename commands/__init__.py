@@ -25,6 +25,7 @@ VERBS = {
     "status": ("commands.status:status", "What serves, how well, and what comes next."),
     "doctor": ("commands.doctor:doctor", "Check this installation, and say what to do."),
     "backtest": ("commands.backtest:backtest", "Try every retraining policy on the past."),
+    "score": ("commands.score:score", "Score files of rows with the model that serves."),
     "release": ("commands.release:app", "List, show, promote and roll back releases."),
     "explain": ("commands.explain:explain", "What answered a call, why, and from which rows."),
     "experiment": ("commands.experiment:app", "Compare models, prompts and user flows."),

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from opslayer.capability import Capability, Kind, Metric, Retrain, Source
+from opslayer.capability import Capability, Kind, Metric, Retrain
 from opslayer.engine import HERE, Executor
-from opslayer.errors import NotEnoughData, Refused
+from opslayer.errors import NotEnoughData
 from opslayer.frame import Frame
-from opslayer.steps.past import read_past, whole, windows
+from opslayer.steps.past import laid_out_as_first, read_past, whole, windows
 from opslayer.stores import Stores
 from opslayer.stores.lake import INPUT
 from opslayer.windows import window_indices
@@ -99,14 +99,7 @@ def past_in(capability: Capability, file: Path) -> Frame:
 
     Raises Refused where the capability reads no file, and what `ingest` raises of a bad one.
     """
-    like = next((one for one in capability.sources if one.path is not None), None)
-    if like is None:
-        raise Refused(
-            f"{capability.name}: none of its sources is a file, so nothing says which columns of "
-            f"{file} hold the event time and the target: declare one in its file"
-        )
-    source = Source.model_validate(like.model_dump() | {"path": str(file)})
-    alone = capability.model_copy(update={"sources": (source,)})
+    alone = laid_out_as_first(capability, str(file))
     with tempfile.TemporaryDirectory() as folder:
         return _frame(alone, read_past(alone, Path(folder, "staging")))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from opslayer.capability import Capability
-from opslayer.errors import NotEnoughData
+from opslayer.capability import Capability, Source
+from opslayer.errors import NotEnoughData, Refused
 from opslayer.settings import Settings
 from opslayer.steps.ingest import ingest
 from opslayer.steps.labels import labels
@@ -46,6 +46,21 @@ def read_past(capability: Capability, folder: Path) -> pd.DataFrame:
     frame = pd.DataFrame({"row_id": seen.row_ids, "event_time": seen.event_time})
     frame = pd.concat([frame, seen.features], axis=1)
     return frame.assign(label=seen.label, known_time=seen.row_ids.map(known))
+
+
+def laid_out_as_first(capability: Capability, path: str) -> Capability:
+    """A capability whose one source is the files at a path, laid out as its first source.
+
+    Raises Refused where it reads no file.
+    """
+    like = next((one for one in capability.sources if one.path is not None), None)
+    if like is None:
+        raise Refused(
+            f"{capability.name}: none of its sources is a file, so nothing says which columns of "
+            f"{path} hold the event time and the target: declare one in its file"
+        )
+    source = Source.model_validate(like.model_dump() | {"path": path})
+    return capability.model_copy(update={"sources": (source,)})
 
 
 def whole(capability: Capability, stores: Stores, as_of: datetime) -> Observed:
