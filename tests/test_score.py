@@ -96,11 +96,12 @@ def test_two_workers_write_what_one_machine_writes(
     place: Path, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunk, "ROWS", 64)
+    monkeypatch.chdir(place)  # where the workers are not
     spec = load_capability(drifting.NAME, place / "configs")
     stores = Stores.at(Settings(home=place / "home", configs=place / "configs"))
     engines: dict[str, Executor] = {"here": HERE, "there": Cluster(scheduler, stores.lake_address)}
     came = {
-        name: score_files(spec, stores, str(place / "later"), tmp_path / name, engine)[1]
+        name: score_files(spec, stores, "later", tmp_path / name, engine)[1]
         for name, engine in engines.items()
     }
     assert read(tmp_path / "here") == read(tmp_path / "there")
