@@ -3,9 +3,10 @@
 A gateway of two workers answers callers of a hundred thousand subjects, some with keys that they
 repeat. Among them come mistyped capabilities and paths, bodies that are none, feedback, and an
 upstream that fails with another text each time: whatever is kept by name, by subject or by text
-would grow. Every ten seconds memory, descriptors, threads and metric series of all its processes
+would grow. Every ten seconds memory, open files, threads and metric series of all its processes
 are read, and what rests on the disk. The first third is for caches to fill; held against each other
-are the others. `MINUTES=2` for a quick look.
+are the others. Connections come and go with the load: they are counted when it rests, before and
+after. `MINUTES=2` for a quick look.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ SUBJECTS = 100_000
 SHARE = 0.5
 """Of what it can."""
 CONNECTIONS = 32
+REST = 25.0
+"""Seconds after which neither callers nor workers keep a connection open that nobody uses."""
 FILE = """\
 name: desk
 kind: chat
@@ -64,7 +67,9 @@ class Look:
     """Seconds after the start."""
     memory: float
     """MB of all processes that no file holds, what several share by its part."""
-    descriptors: int
+    files: int
+    """Open descriptors that are no sockets."""
+    sockets: int
     threads: int
     series: int
     """Of the metrics."""
@@ -166,15 +171,33 @@ async def upstream(port: int) -> web.AppRunner:
 
 def look(begun: float, gateway: int, home: Path, page: str, kept: int) -> Look:
     """Read every process of a gateway, and its disk."""
-    memory, descriptors, threads = 0.0, 0, 0
+    memory, threads = 0.0, 0
+    opened = Counter[bool]()
     for pid in descendants(gateway):
         with suppress(OSError, StopIteration):
             memory += told(pid, "smaps_rollup", "Pss_Anon:") / 1024
             threads += int(told(pid, "status", "Threads:"))
-            descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+            opened.update(is_socket(one) for one in Path(f"/proc/{pid}/fd").iterdir())
     series = sum(not line.startswith("#") for line in page.splitlines())
     disk = sum(size(path) for path in home.rglob("*")) / 2**20
-    return Look(time.monotonic() - begun, memory, descriptors, threads, series, disk, kept)
+    return Look(
+        at=time.monotonic() - begun,
+        memory=memory,
+        files=opened[False],
+        sockets=opened[True],
+        threads=threads,
+        series=series,
+        disk=disk,
+        kept=kept,
+    )
+
+
+def is_socket(descriptor: Path) -> bool:
+    """Whether a process's descriptor is one; not of one that has gone."""
+    try:
+        return os.readlink(descriptor).startswith("socket:")
+    except OSError:
+        return False
 
 
 def told(pid: int, file: str, name: str) -> float:
@@ -192,21 +215,28 @@ def size(path: Path) -> int:
 
 
 async def lived(traffic: Traffic, gateway: int, home: Path) -> list[Look]:
-    """Load it, and look again and again."""
+    """Load it, and look again and again; the first look and the last are at rest."""
     peak = await capacity(traffic)
     say(f"peak {peak:.0f}/s, so {SHARE * peak:.0f}/s for {MINUTES:g} minutes")
-    looks, begun = list[Look](), time.monotonic()
-    load = asyncio.ensure_future(traffic.for_seconds(MINUTES * 60, SHARE * peak))
-    while not load.done():
-        await asyncio.wait([load], timeout=EVERY)
+    begun = time.monotonic()
+
+    async def now() -> Look:
         async with traffic.http.get(f"{traffic.url}/metrics") as said:
             page = await said.text()
         kept = len(traffic.answered) + traffic.feedback
-        looks.append(await asyncio.to_thread(look, begun, gateway, home, page, kept))
-        if len(looks) % 6 == 1:
+        return await asyncio.to_thread(look, begun, gateway, home, page, kept)
+
+    await asyncio.sleep(REST)
+    looks = [await now()]
+    load = asyncio.ensure_future(traffic.for_seconds(MINUTES * 60, SHARE * peak))
+    while not load.done():
+        await asyncio.wait([load], timeout=EVERY)
+        looks.append(await now())
+        if len(looks) % 6 == 2:
             say(json.dumps({name: round(value, 1) for name, value in asdict(looks[-1]).items()}))
     await load
-    return looks
+    await asyncio.sleep(REST)
+    return [*looks, await now()]
 
 
 async def soaked(folder: Path) -> tuple[list[Look], Traffic, list[dict[str, object]]]:
@@ -238,13 +268,15 @@ def growth(looks: Sequence[Look], name: str) -> float:
 
 def judged(looks: Sequence[Look], traffic: Traffic, rows: list[dict[str, object]]) -> list[Bar]:
     """What must hold."""
-    settled = looks[len(looks) // 3 :]
+    rested, *loaded, last_look = looks
+    settled = loaded[len(loaded) // 3 :]
     early, late = settled[: len(settled) // 2], settled[len(settled) // 2 :]
     more = {
         name: statistics.median(getattr(one, name) for one in late)
         - statistics.median(getattr(one, name) for one in early)
-        for name in ("descriptors", "threads", "series")
+        for name in ("files", "threads", "series")
     }
+    more["sockets at rest"] = last_look.sockets - rested.sockets
     ids = Counter(str(row["id"]) for row in rows)
     first, last = per_record(early), per_record(late)
     say(f"replies by status: {dict(traffic.heard)}")
