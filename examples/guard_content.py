@@ -136,10 +136,12 @@ PARTS = {
     "w": _list(NAMES), "n": _list(NOUNS), "a": _list(BADJ), "t": _list(TOPICS), "g": _list(GOOD),
     "m": _list(MILD), "grp": _list(GROUPS), "grpadj": _list(GROUP), "job": _list(JOBS), "mildn": _list(MILDER),
 } | guard_requests.WORDS  # fmt: skip
-HARM = {
+HATE = {
     "claims": _list(CLAIMS), "verbs": _list(VERBS), "threats": _list(THREATS),
-    "lewd": _list(LEWD), "spite": _list(SPITE), **parts("harmful"), **ASKED,
+    "lewd": _list(LEWD), "spite": _list(SPITE), **parts("harmful"),
 }  # fmt: skip
+"""What is said in hostile texts, by family."""
+HARM = HATE | ASKED
 """What is said in harmful texts, by family."""
 SWEAR = ("fuck", "shit", "damn", "suck", "hate", "puke", "disgust", "hell", "smells", "dick", "bull", "wtf", "ashamed", "shame",
          "disgrace", "dropped", "zoo", "jail", "belong here", "ruining", "destroying", "slept", "knees", "kitchen", "brainwashed",

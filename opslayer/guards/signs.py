@@ -71,6 +71,34 @@ ASK = (
     "create provide generate develop draft give list outline plan suggest wie comment como anleitung"
 )
 
+MENACE = (
+    "poach ivory ballot rig rigged brothel pimp slave enslav noose hostage ransom shrapnel fuse charge "
+    "payload shellcode stealer skimmer wiretap eavesdrop bugged lure upskirt undress gaslight humiliat "
+    "torment intimidat coerc smear malicious lethal deadly fatal untraceab undetectab stash dealer "
+    "precursor purge starv bleed wound maim mutilat electrocut smother inferior extremis martyr "
+    "caliphate recruit riot overthrow unregistered trigger infect contamin pathogen poisonous toxic "
+    "explode blast victim target fool bully bullied bullying harass threat unsuspecting vulnerab "
+    "drunk asleep unconscious sedat handcuff captive trap cage prey predator cruel pain painful suffer "
+    "weak helpless torture minors minor underage schoolgirl schoolboy teenager thirteen loophole bypass "
+    "disabl circumvent unauthor stolen dump leak launder offshore mule forged bogus"
+)
+"""More words for harm, its means, and whom it is done to."""
+DECEIVE = (
+    "fake false falsely pretend trick fool convinc persuad manipulat mislead decei imperson pose posing "
+    "disguis spoof catfish bait cheat lie lying"
+)
+"""Words for making others believe, or do, what they would not."""
+PRIVATE = (
+    "address password location locate whereabout message messages chats calls emails webcam microphone "
+    "camera cameras identity photos private personal consent permission knowledge secret hidden number"
+)
+"""Words for what is somebody's own."""
+PROMOTE = (
+    "promot encourag glorif justif prais celebrat incit advocat endors normaliz normalis trivialis "
+    "trivializ spread radical persuasive viral"
+)
+"""Words for speaking in favour of something."""
+
 
 CONTENT: Mapping[str, str] = {
     "slur": "nigg fagg kike tranny trannies wetback retard spic chink gook raghead towelhead "
@@ -125,6 +153,10 @@ CONTENT: Mapping[str, str] = {
     "goods": GOODS,
     "tech": TECH,
     "home": HOME,
+    "menace": MENACE,
+    "deceive": DECEIVE,
+    "private": PRIVATE,
+    "promote": PROMOTE,
 }  # fmt: skip
 CONTENT_WHOLE: Mapping[str, str] = {
     "you": "you your youre ur u yall yourself urself",
@@ -145,6 +177,12 @@ FOLDS = str.maketrans("013457@$!|", "oieastasil")
 CALLS = re.compile(r"[!|]+(?![a-z])")
 """Marks that end a word and stand for no letter: `great!` is no word of its own."""
 WORD = re.compile(r"[^\W\d_](?:[\w@$!|*#&'’]*[^\W_])?|[^\W\d_]")
+PLAIN_WORD = re.compile(r"\w\w+")
+INFLECTIONS = (
+    "ations", "ation", "ingly", "ings", "edly", "ing", "ers", "ies", "ed", "er", "es", "ly", "s",
+    "e", "y",
+)  # fmt: skip
+"""Endings of English words, longer ones first."""
 LINK = re.compile(r"(?:https?:|www\.)\S*")
 LONGEST = 20_000
 KIND = "zz"
@@ -279,6 +317,23 @@ def folded(text: str) -> str:
     return lower if lower.isascii() else SIGNLESS.sub(_pairs, lower)
 
 
+def without_endings(text: str) -> str:
+    """A text's words of two letters or more, each without its ending."""
+    words = PLAIN_WORD.findall(text)
+    stems = {word: _without_ending(word) for word in set(words)}
+    return " ".join([stems[word] for word in words])
+
+
+def _without_ending(word: str) -> str:
+    if len(word) <= SHORT:
+        return word[:-1] if len(word) == SHORT and word[-1] == "s" else word
+    ending = next(filter(word.endswith, INFLECTIONS), "")
+    stem = word[: len(word) - len(ending)]
+    if len(stem) < SHORT - 1:
+        return word
+    return stem[:-1] if len(stem) >= SHORT and stem[-1] == stem[-2] else stem
+
+
 def joined(text: str) -> str:
     """A text in which letters that stand apart are words again."""
     if "  " in text and WIDE.search(text):
@@ -322,18 +377,30 @@ class Signs:
     whole: Mapping[str, str]
     tags: bool
     """Whether marks that stand for parts of a prompt are signs."""
+    endless: bool
+    """Whether words are read without their endings: who asks how to hack is known by `hacking`."""
 
     @classmethod
-    def of(cls, stems: Mapping[str, str], whole: Mapping[str, str], *, tags: bool = False) -> Signs:
+    def of(
+        cls,
+        stems: Mapping[str, str],
+        whole: Mapping[str, str],
+        *,
+        tags: bool = False,
+        endless: bool = False,
+    ) -> Signs:
         """From kinds of sign and the words that are of that kind."""
         words = {word: kind for kind, some in whole.items() for word in bare(some).split()}
-        return cls(Stems.of(stems), words, tags)
+        return cls(Stems.of(stems), words, tags, endless)
 
     def read(self, text: str) -> str:
         """A text's words, leetspeak and spaced letters undone, and after them its signs in their
         order: `you are an idiot zzyou zzinsult`."""
         text = bare(joined(text[:LONGEST]))
-        return " ".join([folded(text), *(KIND + kind for kind in self.kinds(text))])
+        words = folded(text)
+        if self.endless:
+            words = without_endings(words)
+        return " ".join([words, *(KIND + kind for kind in self.kinds(text))])
 
     def kinds(self, text: str) -> list[str]:
         """The signs of a text in their order; `none` where there is not one."""
@@ -381,7 +448,7 @@ ANYWHERE = frozenset({
 })  # fmt: skip
 
 _MASKED = re.compile(r"[fsbcdapnw]\w*[*@$#&!|][\w*@$#&!|]*")
-HOSTILE = Signs.of(CONTENT, CONTENT_WHOLE)
+HOSTILE = Signs.of(CONTENT, CONTENT_WHOLE, endless=True)
 """What the guard for content looks at."""
 ORDERS = Signs.of(INJECTION, INJECTION_WHOLE, tags=True)
 """What the guard for injection looks at."""
