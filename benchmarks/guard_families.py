@@ -16,20 +16,21 @@ what the rule gives.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, "examples")
 
 import guard_content
+import guard_harms
 import guard_injection
 import make_guard_data
 import numpy as np
 import pandas as pd
-from make_guard_data import asked, mixed
+from make_guard_data import CONTENT_SHARES, SHARES, asked, hostile, mixed
 from numpy.typing import NDArray
 
 from benchmarks.bars import Bar, finish, say
@@ -47,7 +48,10 @@ FOLDS = 5
 ROWS = 10_000
 LOOKS = 600
 """Sentences of each side that one fold's model looks at."""
-FULL = make_guard_data.ROWS
+FULL = {
+    GuardName.INJECTION: make_guard_data.ROWS,
+    GuardName.CONTENT: make_guard_data.CONTENT_ROWS,
+}
 VAIN = {GuardName.INJECTION: 0.015, GuardName.CONTENT: 0.05}
 """Share of strangers' harmless texts that may be blocked: the strangers for injection hold no text
 that looks like an attack, so that some room is left for those: with 0.015 not more than 5 % of the
@@ -69,41 +73,56 @@ class Side:
     name: GuardName
     signs: Signs
     threshold: float
-    made: Any
-    """The module of its texts."""
+    say: Callable[[np.random.Generator, Families], str]
+    """A sentence of one of its families."""
+    shares: tuple[float, float, float]
     bad: Families
     good: Families
     make: Callable[..., tuple[str, str]]
     other: Callable[..., tuple[str, str]]
 
 
+def _said(rng: np.random.Generator, families: Families) -> str:
+    """A hostile or harmless sentence of the content guard's two modules."""
+    name = str(rng.choice(list(families)))
+    apart = guard_harms.HARMS.keys() | guard_harms.ERRANDED.keys()
+    one = {name: list(families[name])}
+    return (guard_harms if name in apart else guard_content).sentence(rng, one)
+
+
 SIDES = (
     Side(
-        GuardName.INJECTION, ORDERS, injection.THRESHOLD, guard_injection, guard_injection.ATTACKS,
-        guard_injection.PLAIN, guard_injection.injection, guard_content.content,
+        GuardName.INJECTION, ORDERS, injection.THRESHOLD, guard_injection.sentence, SHARES,
+        guard_injection.ATTACKS, guard_injection.PLAIN, guard_injection.injection,
+        guard_content.content,
     ),
     Side(
-        GuardName.CONTENT, HOSTILE, content.THRESHOLD, guard_content, guard_content.HARM,
-        guard_content.FINE, guard_content.content, guard_injection.injection,
+        GuardName.CONTENT, HOSTILE, content.THRESHOLD, _said, CONTENT_SHARES,
+        guard_content.HATE | guard_harms.HARMS, guard_content.FINE | guard_harms.ERRANDED,
+        hostile, guard_injection.injection,
     ),
 )  # fmt: skip
 
 
 def halves(families: Families, fold: int) -> tuple[Families, Families]:
     """The families that a fold's model learns from, and those that it is measured on."""
-    names = sorted(families)
-    out = {name for place, name in enumerate(names) if place % FOLDS == fold}
+    out = {name for name in families if _fold(name) == fold}
     return (
-        {name: families[name] for name in names if name not in out},
-        {name: families[name] for name in names if name in out},
+        {name: families[name] for name in families if name not in out},
+        {name: families[name] for name in families if name in out},
     )
+
+
+def _fold(name: str) -> int:
+    """A family's fold. What is asked, and what sounds like it, of one kind of harm go together."""
+    return hashlib.sha256(name.partition(" ")[0].encode()).digest()[0] % FOLDS
 
 
 def trained(side: Side, bad: Families, good: Families, count: int = ROWS) -> TextGuard:
     """A guard whose model learnt from these families alone."""
     capability = load_capability(f"guard-{side.name.value}", Path("configs"))
     rng = np.random.default_rng(0)
-    make = mixed(lambda rng: side.make(rng, bad, good), side.other, asked())
+    make = mixed(lambda rng: side.make(rng, bad, good), side.other, asked(), side.shares)
     made = [make(rng) for _ in range(count)]
     model = tabular.build(capability)
     table = pd.DataFrame({"text": [side.signs.read(text) for text, _ in made]})
@@ -118,7 +137,7 @@ def scores(side: Side, fold: int) -> tuple[list[float], list[float]]:
     rng = np.random.default_rng(fold)
 
     def look(families: Families) -> list[float]:
-        texts = [side.made.sentence(rng, families) for _ in range(LOOKS)]
+        texts = [side.say(rng, families) for _ in range(LOOKS)]
         return [guard.look(text).score or 0.0 for text in texts]
 
     return look(bad[1]), look(good[1])
@@ -141,7 +160,7 @@ def strangers(side: Side) -> list[list[str]]:
 
 def rule(side: Side) -> float:
     """The threshold by which that share of strangers' texts is blocked, each set counting alike."""
-    guard = trained(side, side.bad, side.good, FULL)
+    guard = trained(side, side.bad, side.good, FULL[side.name])
     looks = [[guard.look(text).score or 0.0 for text in some] for some in strangers(side)]
     steps = np.linspace(0.05, 0.95, 181)
     vain = [np.mean([np.mean(np.array(look) >= step) for look in looks]) for step in steps]

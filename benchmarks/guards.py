@@ -28,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, "tests")
 
+import guard_blind
 import guard_fresh
 import guard_texts as texts_of
 import guard_unseen
@@ -132,7 +133,20 @@ def put_aside(content: TextGuard, injection: TextGuard) -> list[Bar]:
         *pair("injection, unseen", injection, attacks, fine),
         *pair("content, unseen", content, [*toxic, *asked], fine),
         Bar(f"either, unseen requests: blocked of {len(asked)}", len(both) / len(asked), ">= 0.8"),
+        *by_kind(content),
     ]
+
+
+def by_kind(content: TextGuard) -> list[Bar]:
+    """Requests for help with harm and their look-alikes, put aside by kind of harm."""
+    for kind in guard_blind.ASKED:
+        asked, fine = (
+            blocked(content, guard_blind.of_kind(some, kind))
+            for some in (guard_blind.ASKED, guard_blind.HARMLESS)
+        )
+        say(f"requests put aside, {kind}: {asked:.2f} blocked, {fine:.2f} in vain")
+    asked, fine = guard_blind.texts(guard_blind.ASKED), guard_blind.texts(guard_blind.HARMLESS)
+    return pair("content, requests put aside", content, asked, fine)
 
 
 def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:
