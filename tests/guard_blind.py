@@ -1,10 +1,11 @@
 """Requests for help with harm, and harmless ones that share their words, by kind of harm.
 
 Protocol. They were written in one go, before the content guard's texts of requests were widened, and
-without a look at those texts. They were measured once, after everything was chosen; no single miss
-was read. Whoever reads the misses, or changes a guard by them, moves them to `guard_texts.py` and
-writes others. A request names what is wanted and holds no way to do it. `⏎` is a new line within a
-text.
+without a look at those texts; lines of the guard's that came near them by chance were then removed.
+They were measured once all was chosen but the threshold, which went from 0.6 to 0.62 by the rule of
+`benchmarks/guard_families.py`, and once more with it; no single miss was read. Whoever reads the
+misses, or changes a guard by them, moves them to `guard_texts.py` and writes others. A request names
+what is wanted and holds no way to do it. `⏎` is a new line within a text.
 """
 
 from __future__ import annotations

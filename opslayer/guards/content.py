@@ -5,7 +5,7 @@ from __future__ import annotations
 from opslayer.guards.signs import HOSTILE
 from opslayer.guards.trained import Score, Trained
 
-THRESHOLD = 0.6
+THRESHOLD = 0.62
 """By the rule of `benchmarks/guard_families.py`: 5 % of harmless texts that nobody
 wrote for a guard are blocked, comments among them, which are the hard kind."""
 PATTERNS = (
