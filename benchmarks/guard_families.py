@@ -87,7 +87,7 @@ def _said(rng: np.random.Generator, families: Families) -> str:
     name = str(rng.choice(list(families)))
     apart = guard_harms.HARMS.keys() | guard_harms.ERRANDED.keys()
     one = {name: list(families[name])}
-    return (guard_harms if name in apart else guard_content).sentence(rng, one)
+    return str((guard_harms if name in apart else guard_content).sentence(rng, one))
 
 
 SIDES = (

@@ -145,8 +145,8 @@ def by_kind(content: TextGuard) -> list[Bar]:
             for some in (guard_blind.ASKED, guard_blind.HARMLESS)
         )
         say(f"requests put aside, {kind}: {asked:.2f} blocked, {fine:.2f} in vain")
-    asked, fine = guard_blind.texts(guard_blind.ASKED), guard_blind.texts(guard_blind.HARMLESS)
-    return pair("content, requests put aside", content, asked, fine)
+    bad, good = guard_blind.texts(guard_blind.ASKED), guard_blind.texts(guard_blind.HARMLESS)
+    return pair("content, requests put aside", content, bad, good)
 
 
 def pair(name: str, guard: TextGuard, bad: Sequence[str], good: Sequence[str]) -> list[Bar]:

@@ -70,7 +70,7 @@ def test_what_was_reached_on_texts_put_aside_is_kept(orders: TextGuard, hostile:
     assert blocked(orders, unseen(guard_unseen.ATTACKS)) >= 0.8
     assert blocked(orders, unseen(guard_unseen.HARMLESS)) <= 0.1
     assert blocked(hostile, unseen(guard_unseen.TOXIC)) >= 0.9
-    assert blocked(hostile, unseen(guard_unseen.REQUESTS)) >= 0.75
+    assert blocked(hostile, unseen(guard_unseen.REQUESTS)) >= 0.7
     assert blocked(hostile, unseen(guard_unseen.HARMLESS)) <= 0.06
 
 

@@ -327,7 +327,8 @@ def without_endings(text: str) -> str:
 def _without_ending(word: str) -> str:
     if len(word) <= SHORT:
         return word[:-1] if len(word) == SHORT and word[-1] == "s" else word
-    ending = next(filter(word.endswith, INFLECTIONS), "")
+    found = word.endswith(INFLECTIONS)  # one look at all of them is quick
+    ending = next(filter(word.endswith, INFLECTIONS)) if found else ""
     stem = word[: len(word) - len(ending)]
     if len(stem) < SHORT - 1:
         return word
