@@ -42,7 +42,7 @@ SUBJECTS = 100_000
 SHARE = 0.5
 """Of what it can."""
 CONNECTIONS = 32
-REST = 25.0
+REST = 40.0
 """Seconds after which neither callers nor workers keep a connection open that nobody uses."""
 FILE = """\
 name: desk
