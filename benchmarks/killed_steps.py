@@ -191,7 +191,8 @@ class Found:
     failed: int
     """Workers that ended with an error of their own, or not at all."""
     resumed: float | None
-    """Seconds from the kill to the next worker's claim; None where there was none to make."""
+    """Seconds from the kill to the next worker's claim; None where there was none to make: after
+    the end, or where a starved worker had lost its lease already and died as one too many."""
     account: dict[str, Any] = field(default_factory=dict)
 
 
@@ -289,6 +290,7 @@ def bars(found: Sequence[Found], whole: dict[str, Any]) -> Iterator[Bar]:
     for name, cases in wrong.items():
         yield Bar(name, sum(cases), "<= 0", of=len(cases))
     times = [one.resumed for one in killed if one.resumed is not None]
+    yield Bar("resumptions", len(times), f">= {len(killed) // 2}")
     yield Bar("resumed_seconds_max", max(times, default=float("nan")), "<= 60")
 
 
