@@ -13,7 +13,8 @@ come again. Where a store is away, another gateway is started meanwhile, too (`c
 A machine of which training takes every processor makes a gateway late, which then refuses some
 calls as `overloaded`. These count in the share that was answered; a second bar leaves them out.
 
-`FAULTS=database_hangs,s3_hangs` runs some of them alone.
+`FAULTS=database_hangs,s3_hangs` runs some of them alone; `LASTS=120` lets each last for so many
+seconds.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from opslayer.stores.ledger.keys import Terms
 from tests.serving import Served, serving
 
 NAME = harmed.NAME
-LASTS = 20.0
+LASTS = float(os.environ.get("LASTS", "20"))
 """Seconds for which a fault lasts, at least: doctor is asked meanwhile."""
 PATIENCE = 300.0
 """Seconds for a retrain to end after a fault."""
@@ -56,7 +57,7 @@ ROOM = 64 * 1024 * 1024
 
 DAY = 86_400
 DAYS = 30
-MONTH = 900.0
+MONTH = 1_500.0
 """Seconds for a month's runs to end, each in a process of its own."""
 SHIM = Path(__file__).with_name("jumping_clock.c")
 COMPILER = shutil.which("cc")
