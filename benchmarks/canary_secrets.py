@@ -25,8 +25,6 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
-sys.path.insert(0, "tests")
-
 import httpx
 from serving import serving
 

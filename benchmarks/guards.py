@@ -26,8 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, "tests")
-
 import guard_blind
 import guard_fresh
 import guard_texts as texts_of

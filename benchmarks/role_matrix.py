@@ -21,8 +21,6 @@ from pathlib import Path
 from time import sleep
 from typing import Any, cast
 
-sys.path.insert(0, "tests")
-
 import httpx
 import taught
 from looking import looking
