@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from backend import local_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_content import (
@@ -36,6 +37,7 @@ from opslayer.capability import Capability
 from opslayer.errors import NotEnoughData, NotFound, StoreError
 from opslayer.records import Recipe, Snapshot, Tag, Version
 from opslayer.settings import Settings
+from opslayer.sources.present import Present
 from opslayer.steps.labels import labels
 from opslayer.steps.snapshot import content_digest, load, split, take
 from opslayer.stores import Stores
@@ -407,6 +409,24 @@ def test_a_snapshot_outlives_a_change_of_the_capabilitys_inputs(stores: Stores) 
     assert load(other, anew.digest, stores).features["new"].isna().all()
 
 
+@local_only("it takes files away")
+def test_a_file_that_the_lake_has_lost_is_named_wherever_it_is_read(stores: Stores) -> None:
+    labelled_rows(stores, CLASSES, hours(60))
+    take(CLASSES, stores, LATER, Recipe.ALL, LATER)
+    for file in Path(stores.lake.root).rglob("*.parquet"):
+        if "_delta_log" not in file.parts:
+            file.unlink()
+    ids = pa.array(["r1"])
+    for read in (
+        lambda: stores.lake.query(CLASSES, "SELECT * FROM rows", ("rows",)),
+        lambda: stores.lake.holders(CLASSES, ids.to_pylist()),
+        lambda: list(Present(CLASSES, stores.lake).stream("rows", ["row_id"], "true")),
+    ):
+        with pytest.raises(StoreError, match=r"the lake at .*part-.*not found"):
+            read()
+
+
+@local_only("S3 of the tests does not answer for so many files at once")
 def test_compacting_the_lake_changes_nothing(stores: Stores) -> None:
     for at, time in enumerate(hours(70)):
         add_rows(stores, CLASSES, [row(f"r{at}", time, size=float(at))])

@@ -41,9 +41,10 @@ class Present:
 
         names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
         builder = QueryBuilder().register("t", self.lake.open(self.capability, table))
-        reader = builder.execute(f"SELECT {names} FROM t WHERE {where}")  # noqa: S608 - no input
-        for batch in reader:
-            yield plain(pa.Table.from_batches([pa.record_batch(batch)]))
+        with self.lake.speaking():
+            reader = builder.execute(f"SELECT {names} FROM t WHERE {where}")  # noqa: S608 - no input
+            for batch in reader:
+                yield plain(pa.Table.from_batches([pa.record_batch(batch)]))
 
     def _found(self, table: str, key: str, ids: pa.Array, where: str) -> bool:
         return any(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SINGLE = frozenset({"row_id", "id", "output", "line", "event_time", "known_time", "supersedes"})
 """Columns whose values hardly repeat, so that a dictionary of them is work in vain."""
+OUTSIDE = "External error: "
+"""How DataFusion says that it was not the query's fault."""
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 MOMENT = pa.timestamp("us", "UTC")
 Deletion = Callable[["DeltaTable"], int]
@@ -188,7 +190,7 @@ class Lake:
         from deltalake.exceptions import TableNotFoundError
 
         address = self.address(capability, table)
-        with self._speaking():
+        with self.speaking():
             try:
                 return DeltaTable(address)
             except TableNotFoundError:
@@ -210,18 +212,26 @@ class Lake:
         from deltalake import DeltaTable
 
         hurry = {"timeout": f"{patience}s", "connect_timeout": f"{patience}s", "max_retries": "0"}
-        with self._speaking():
+        with self.speaking():
             DeltaTable.is_deltatable(f"{self.root}/none", storage_options=hurry)
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """What a folder or an object store raises as our error."""
+    def speaking(self) -> Iterator[None]:
+        """What a folder or an object store raises as our error.
+
+        A query has no class of its own for what its files raise: its text alone begins with that.
+        """
         try:
             yield
         except OSError as error:
             raise StoreError(
                 f"the lake at {self.root} does not answer: {_plainly(error)}"
             ) from error
+        except Exception as error:
+            found = str(error).removeprefix(OUTSIDE)
+            if found == str(error):
+                raise
+            raise StoreError(f"the lake at {self.root} can't be read: {found}") from error
 
     def append(
         self, capability: Capability, table: str, data: pa.Table, once: Once | None = None
@@ -344,7 +354,7 @@ class Lake:
         builder = QueryBuilder()
         for name in tables:
             builder = builder.register(name, self.open(capability, name))
-        with self._speaking():
+        with self.speaking():
             return plain(pa.table(builder.execute(sql).read_all()))
 
     def columns(self, capability: Capability, table: str) -> set[str]:
@@ -418,10 +428,11 @@ class Lake:
         wanted = pa.array(list(ids), pa.string())
         if len(wanted):
             builder = QueryBuilder().register("snapshots", self.open(capability, "snapshots"))
-            for batch in builder.execute("SELECT snapshot, row_id FROM snapshots"):
-                part = plain(pa.Table.from_batches([pa.record_batch(batch)]))
-                held = part.filter(pc.is_in(part["row_id"], wanted))["snapshot"]
-                found.update(held.unique().to_pylist())
+            with self.speaking():
+                for batch in builder.execute("SELECT snapshot, row_id FROM snapshots"):
+                    part = plain(pa.Table.from_batches([pa.record_batch(batch)]))
+                    held = part.filter(pc.is_in(part["row_id"], wanted))["snapshot"]
+                    found.update(held.unique().to_pylist())
         return found
 
     def versions(self, capability: Capability, tables: Iterable[str]) -> dict[str, int]:
