@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from backend import local_only
 from feeds import GOOD, HEADER, NOW, capability, content, declared, everything, faults, write
 
 from opslayer.capability import Capability
@@ -257,6 +258,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.stop()
 
 
+@local_only("it has an S3 of its own, beside that of the lake")
 def test_s3_is_read_like_a_folder(stores: Stores, tmp_path: Path, s3: Any) -> None:
     def put(name: str, *lines: str) -> None:
         body = write(tmp_path / "x.csv", *lines).read_bytes()
