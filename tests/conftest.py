@@ -66,6 +66,17 @@ def stores(tmp_path: Path) -> Stores:
     return made
 
 
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a scheduler with two worker processes of one thread each."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with the real data sets; tests that need it are skipped where it is absent."""

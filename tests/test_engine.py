@@ -45,17 +45,6 @@ RULES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    """The address of a scheduler with two worker processes of one thread each."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        yield cluster.scheduler_address
-
-
 @pytest.fixture
 def cluster(scheduler: str, stores: Stores) -> Executor:
     return Cluster(scheduler, stores.lake_address)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +52,6 @@ def spec(place: Path) -> Capability:
 @pytest.fixture
 def stores(place: Path) -> Stores:
     return Stores.at(Settings(home=place / "home", configs=place / "configs"))
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as local:
-        yield local.scheduler_address
 
 
 def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
