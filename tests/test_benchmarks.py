@@ -17,8 +17,8 @@ while waiting:
     for node in ast.walk(ast.parse(path.read_text())):
         module = node.module if isinstance(node, ast.ImportFrom) else None
         names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-        names += [module, *(f"{module}.{one.name}" for one in node.names)] if module in here else []
-        names += [module] if module and module not in here else []
+        names += [module] if module else []
+        names += [f"{module}.{one.name}" for one in node.names] if module in here else []
         for name in names:
             package, _, rest = name.partition(".")
             try:

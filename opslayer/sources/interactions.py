@@ -226,7 +226,7 @@ class _Read(Generic[One]):
     """Where each stands in its block."""
     records: list[One] = field(default_factory=list)
 
-    def without(self, wanted: Callable[[One], bool]) -> _Read[One]:
+    def only(self, wanted: Callable[[One], bool]) -> _Read[One]:
         """Those that are wanted."""
         kept = [one for one in zip(self.at, self.records, strict=True) if wanted(one[1])]
         return _Read([at for at, _ in kept], [record for _, record in kept])
@@ -384,7 +384,7 @@ class _Taken:
 
     def _wanted(self, read: _Read[One]) -> _Read[One]:
         """Entries that are rows, or say a target; the others are counted."""
-        wanted = read.without(self._is_wanted)
+        wanted = read.only(self._is_wanted)
         self.remarks += len(read.at) - len(wanted.at)
         return wanted
 

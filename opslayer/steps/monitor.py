@@ -184,7 +184,7 @@ def monitor(capability: Capability, stores: Stores, as_of: datetime) -> list[Ver
         if window in filled:
             found += judge_window(watch, window)
         else:
-            found.append(watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window))))
+            found.append(_empty(watch, window))
     return found
 
 
@@ -250,7 +250,7 @@ def judge_window(watch: Watch, window: int) -> list[Verdict]:
     """Alarm, then harm and quality if the window's labels are in, else what is to be expected."""
     rows = watch.observe(window)
     if not len(rows):  # what is there is not known yet
-        return [watch.keep(VerdictKind.QUALITY, window, _empty(watch.span(window)))]
+        return [_empty(watch, window)]
     found = []
     if watch.judged(VerdictKind.ALARM, window) is None:
         found.append(watch.keep(VerdictKind.ALARM, window, alarm(watch, window, rows)))
@@ -271,9 +271,10 @@ def mature(watch: Watch, window: int, rows: Observed) -> bool:
     return share >= MATURE or (watch.as_of >= late and share > 0)
 
 
-def _empty(span: Span) -> Outcome:
+def _empty(watch: Watch, window: int) -> Verdict:
+    span = watch.span(window)
     reason = f"no rows between {span.since:%Y-%m-%d %H:%M} and {span.until:%Y-%m-%d %H:%M}"
-    return Outcome("not_judged", reason, {"rows": 0})
+    return watch.keep(VerdictKind.QUALITY, window, Outcome("not_judged", reason, {"rows": 0}))
 
 
 def quality(watch: Watch, window: int, rows: Observed) -> Outcome:

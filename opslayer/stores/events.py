@@ -401,10 +401,8 @@ class Events:
         erased meanwhile are not there."""
         with reading(self.url) as connection:
             for writer in sorted(stretch.upto):
-                query = _within(capability, stretch, writer, COLUMNS).execution_options(
-                    yield_per=STEP
-                )
-                for part in connection.execute(query).partitions():
+                query = _within(capability, stretch, writer, COLUMNS)
+                for part in _parts(connection, query, STEP):
                     yield from map(Event._make, part)
 
     def columns(self, capability: str, stretch: Stretch, limit: int) -> Iterator[Entries]:
@@ -412,10 +410,8 @@ class Events:
         wanted = (events.c.number, events.c.kind, events.c.record)
         with reading(self.url) as connection:
             for writer in sorted(stretch.upto):
-                query = _within(capability, stretch, writer, wanted).execution_options(
-                    yield_per=limit
-                )
-                for part in connection.execute(query).partitions():
+                query = _within(capability, stretch, writer, wanted)
+                for part in _parts(connection, query, limit):
                     yield Entries(writer, *zip(*part, strict=True))
 
 
@@ -433,6 +429,11 @@ def _within(
         )
         .order_by(events.c.number)
     )
+
+
+def _parts(connection: Connection, query: Select[Any], limit: int) -> Iterator[Sequence[Any]]:
+    """A query's rows, at most so many held at a time."""
+    return connection.execute(query.execution_options(yield_per=limit)).partitions()
 
 
 def _reach(
